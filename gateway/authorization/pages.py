@@ -244,7 +244,7 @@ def _interactive(
     if caller is None:
         return _sign_in(resume)
     if not dispatch.may_change_grant(ctx.session, row, others, caller, ctx.now):
-        return _no_such_grant(ctx, app, row)
+        return _no_such_grant(others, ctx, app, row)
     _sign_in_as_before(ctx, row, caller)
     consent, person = _hers(others, ctx, app, row, caller)
     ask = Ask.from_json(row.ask)
@@ -266,12 +266,14 @@ def _interactive(
             return screen(ctx, consent, resume=resume, redirect_uri=row.redirect_uri)
 
 
-def _no_such_grant(ctx: Context, app: App, row: AuthorizationRequest) -> Response:
-    """The answer to a request for a grant that is not this person's or has ended meanwhile; nobody is told which."""
+def _no_such_grant(others: Facts, ctx: Context, app: App, row: AuthorizationRequest) -> Response:
+    """The answer to a request for a grant that is not this person's or has ended meanwhile; nobody is told which. Who
+    opens somebody else's request spoils nothing of it."""
     consent = ctx.session.get(Consent, row.consent_id) if row.consent_id else None
-    if consent:
-        asking.lapse(ctx.session, ctx.house.log, consent, ctx.now)
-    requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
+    if consent is None or others.person(ctx.session, consent.person_id).decided_by(ctx.person.person):
+        if consent:
+            asking.lapse(ctx.session, ctx.house.log, consent, ctx.now)
+        requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
     said = {"error": "invalid_grant_id", "error_description": rules.DESCRIPTIONS["invalid_grant_id"]}
     return _on_to_app(ctx, app, _to(row), said)
 

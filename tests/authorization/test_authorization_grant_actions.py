@@ -135,6 +135,16 @@ def test_G7_T21_a_grant_of_another_person_is_the_same_answer_after_signing_in(wo
     assert told(body) == {USAGE: ["interval.start", "interval.value"]} and consent(world, body["grant_id"]).version == 1
 
 
+def test_mallory_who_opens_her_request_spoils_nothing_of_it(world, ledger):
+    grant = ledger.first(USAGE)["grant_id"]
+    browser, page = ledger.screen(address := ledger.pushed(wants(SUMMARY), **merge(grant)))
+    for _ in range(2):
+        assert answered(world.browser("mallory").get(address))["error"] == "invalid_grant_id"
+        sent = browser.post(page.action, data={**page.fields, "decision": "allow", box(SUMMARY): "yes"})
+        assert sent.status_code == 303
+    assert set(told(world.redeem(answered(browser.get(address))["code"], "ledger").json())) == {USAGE, SUMMARY}
+
+
 def test_G7_ended_between_asking_and_answering(world, ledger):
     grant = ledger.first(USAGE)["grant_id"]
     address = ledger.pushed(wants(SUMMARY), **merge(grant))
