@@ -32,6 +32,7 @@ def facts(catalogue: Catalogue, settings: Settings, showing: Showing, language: 
         "gateway": settings.host_header,
         "ward": showing.ward,
         "running_until": showing.running["valid"]["until"] if showing.running else None,
+        "replaces": showing.replaces,
         "amends": _amends(showing, catalogue, language),
         "app": app_facts(app, language, now, settings.zone),
         "purpose": {

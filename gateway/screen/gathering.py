@@ -35,6 +35,7 @@ class Showing:
     redirect_host: str
     redirect_scheme: str
     running: Mapping[str, Any] | None  # terms of the sharing that this one would replace
+    replaces: int  # how many there are of these
     asked: Ask  # what she is asked: of a merge, only what is new
     durations: tuple[str, ...]  # she may choose from
     amendment: Amendment | None = None  # what would change of a running sharing, if the app asks for that
@@ -74,6 +75,7 @@ def gather(others: Facts, ctx: Context, consent: Consent, redirect_host: str, re
     amendment, directory = amending.of(session, consent, ctx.now), others.directory(session)
     asked, accounts = Ask.from_json(consent.asked), accounts_of(others, session, consent)
     latest = person.of_age_at if actor.for_another else None
+    replaced = _replaced(session, consent, amendment, ctx.now)
     if amendment is not None:
         asked = amendment.new(asked, ctx.house.catalogue, directory)
         accounts = {name: _within(offered, amendment.accounts(name)) for name, offered in accounts.items()}
@@ -94,7 +96,8 @@ def gather(others: Facts, ctx: Context, consent: Consent, redirect_host: str, re
         ward=person.name if actor.for_another else None,
         redirect_host=redirect_host,
         redirect_scheme=redirect_scheme,
-        running=_running(session, consent, amendment, ctx.now),
+        running=next(iter(replaced), None),
+        replaces=len(replaced),
         asked=asked,
         durations=amendment.durations(asked, ctx.now, latest) if amendment else offered_durations(asked),
         amendment=amendment,
@@ -105,14 +108,19 @@ def _within(offered: Sequence[Offered], refs: Collection[str] | None) -> Sequenc
     return offered if refs is None else [one for one in offered if one.ref in refs]
 
 
-def _running(
+def _replaced(
     session: Session, consent: Consent, amendment: Amendment | None, now: datetime
-) -> Mapping[str, Any] | None:
-    """The terms of the running sharing that agreeing would replace; None: there is none."""
+) -> list[Mapping[str, Any]]:
+    """The terms of the running sharings that agreeing would replace, the latest first."""
     if consent.action:
-        return amendment.terms if amendment and not amendment.merges else None
+        return [amendment.terms] if amendment and not amendment.merges else []
     found = asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
-    return next((deciding.current(session, one) for one in found if not deciding.is_over(one, now)), None)
+    running = sorted((one for one in found if not deciding.is_over(one, now)), key=_agreed_at, reverse=True)
+    return [agreed for one in running if (agreed := deciding.current(session, one)) is not None]
+
+
+def _agreed_at(consent: Consent) -> datetime:
+    return consent.granted_at or consent.created_at
 
 
 def answerable(showing: Showing, catalogue: Catalogue, now: datetime) -> bool:

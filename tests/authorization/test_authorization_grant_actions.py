@@ -264,6 +264,16 @@ def test_the_screen_of_create_says_nothing_of_replacing(world, ledger):
     assert "this one replaces it" in plain and "this one replaces it" not in made
 
 
+def test_without_an_action_the_screen_says_how_many_agreements_it_replaces(world, ledger):
+    there = {"accounts:city-energy": "point-1"}
+    made = [ledger.granted(ledger.pushed(wants(USAGE), **CREATE), USAGE, **there) for _ in range(2)]
+    address = ledger.pushed(wants(SUMMARY))
+    shown = text_of(world.browser("alice").get(address).text)
+    assert "by 2 agreements. If you allow, this one replaces them all." in shown
+    ledger.granted(address, SUMMARY, **there)
+    assert [consent(world, one["grant_id"]).reason for one in made] == ["replaced"] * 2
+
+
 def test_without_an_action_a_new_agreement_replaces_those_of_its_purpose(world, ledger):
     old = ledger.first(USAGE)
     new = ledger.first(SUMMARY)
