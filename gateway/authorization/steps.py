@@ -12,6 +12,7 @@ from gateway.authorization import (
     access_tokens,
     binding,
     clients,
+    devices,
     disclosing,
     openid,
     parameters,
@@ -96,7 +97,7 @@ def check_signed(call: EndpointCall) -> None:
 
 def check_request(call: EndpointCall) -> None:
     """Every parameter of the authorization request, in the order of the table in parameters.py."""
-    call.checked = requests.check(call.ctx.session, call.ctx.house, call.app, call.sent)
+    call.checked = requests.check(call.ctx.session, call.ctx.house, call.app, call.endpoint, call.sent)
 
 
 def bind_request(call: EndpointCall) -> None:
@@ -114,6 +115,18 @@ def store_request(call: EndpointCall) -> Response:
     seconds = call.ctx.house.settings.request_seconds
     request_uri = requests.push(call.ctx.session, call.checked, fresh(), call.ctx.now, seconds)
     return answers.json({"request_uri": request_uri, "expires_in": seconds}, 201)
+
+
+def check_device(call: EndpointCall) -> None:
+    """The client registered for the device grant (RFC 8628 §3.1)."""
+    if devices.GRANT not in call.client.grant_types:
+        raise Refused("unauthorized_client", "The client did not register for the device grant.")
+
+
+def begin_device(call: EndpointCall) -> Response:
+    """Keep the request, and tell the app which code to show (RFC 8628 §3.2)."""
+    assert call.checked is not None
+    return answers.json(devices.begin(call.ctx.session, call.ctx.house, call.checked, call.ctx.now))
 
 
 def check_grant_type(call: EndpointCall) -> None:
