@@ -90,7 +90,11 @@ PARAMETERS = (
     Parameter("code_verifier", (TOKEN,)),
     Parameter("device_code", (TOKEN,)),
     Parameter("refresh_token", (TOKEN,)),
-    Parameter("token", (REVOKE, INTROSPECT)),
+    Parameter(
+        "token",
+        (REVOKE, INTROSPECT),
+        says={"introspection_signing_alg_values_supported": list(rules.SIGNS)},
+    ),
     Parameter("token_type_hint", (REVOKE, INTROSPECT)),
 )
 _NAMES = frozenset(parameter.name for parameter in PARAMETERS)

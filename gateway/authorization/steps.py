@@ -5,6 +5,8 @@ A step raises Refused for what the caller got wrong; whatever it has written by 
 must count.
 """
 
+import json
+
 from starlette.responses import Response
 
 from gateway.apps.tables import App
@@ -29,6 +31,8 @@ from gateway.ground.http.client_certificates import client_certificate
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
 from gateway.ground.web import answers
+
+_SIGNED = "application/token-introspection+jwt"
 
 
 def check_form(call: EndpointCall) -> None:
@@ -198,6 +202,18 @@ def end_tokens(call: EndpointCall) -> Response:
 
 
 def tell_of_token(call: EndpointCall) -> Response:
-    """What the token is worth now, if it is the client's own (RFC 7662 §2.2)."""
+    """What the token is worth now, if it is the client's own (RFC 7662 §2.2); signed where that is asked for (RFC 9701)."""
     response: Response = Server(call).create_endpoint_response("introspection")
-    return response
+    signed = call.client.introspection_alg or _SIGNED in call.ctx.request.headers.get("accept", "").lower()
+    if response.status_code != 200 or not signed:
+        return response
+    ctx = call.ctx
+    claims = {
+        "iss": ctx.house.settings.public_url,
+        "aud": call.client.client_id,
+        "iat": int(ctx.now.timestamp()),
+        "token_introspection": json.loads(bytes(response.body)),
+    }
+    algorithm = call.client.introspection_alg or call.client.profile.signed
+    token = ctx.house.keys.sign(claims, typ="token-introspection+jwt", algorithm=algorithm)
+    return Response(token, 200, {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}, _SIGNED)
