@@ -55,6 +55,9 @@ def test_the_whole_way(tv):
     assert begun["verification_uri_complete"] == f"{ISSUER}/device?user_code={begun['user_code']}"
     assert (begun["expires_in"], begun["interval"]) == (900, 5)
     assert error(poll(tv, begun)) == "authorization_pending"
+    screen = tv.browser("bob")
+    text = visible(screen.get(types(tv, screen, begun["user_code"]).headers["location"]).text)
+    assert "Allow only if Tv shows the code on a device of your own" in text and "You will go back" not in text
     done = answers(tv, begun)
     assert "Your device is connected" in visible(done.text) and begun["device_code"] not in done.text
     tv.clock.passes(seconds=6)
