@@ -25,10 +25,10 @@ from gateway.apps import pages as app_pages
 from gateway.apps import signing
 from gateway.apps.certificates import RegisteredCertificates
 from gateway.authorization import api as authorization_api
-from gateway.authorization import endpoints, families, families_ending, unclaimed
+from gateway.authorization import devices, endpoints, families, families_ending, unclaimed
 from gateway.authorization import pages as authorization_pages
 from gateway.authorization.protocol import Protocol
-from gateway.authorization.server import CLIENT, CODE, REFRESH
+from gateway.authorization.server import CLIENT, CODE, DEVICE, REFRESH
 from gateway.catalogue import Catalogue
 from gateway.consent import expiry, meanwhile
 from gateway.formats.registry import checked
@@ -85,7 +85,7 @@ PROTOCOL = Protocol(
         *endpoints.STEPPED,
         endpoints.JWKS,
     ),
-    grants=(CODE, REFRESH, CLIENT),
+    grants=(CODE, REFRESH, DEVICE, CLIENT),
 )
 
 
@@ -145,6 +145,7 @@ def doors(house: House) -> list[Door]:
         *app_pages.DOORS,
         *organisation_pages.doors(rooms.waiting),
         *authorization_api.doors(PROTOCOL, rooms),
+        *devices.DOORS,
         *authorization_pages.doors(PROTOCOL, rooms, partial(screen_pages.screen, rooms)),
         *screen_pages.doors(rooms),
         *sharing_pages.doors(rooms),

@@ -22,7 +22,7 @@ from gateway.ground.declarations.form import Keys
 from gateway.ground.declarations.texts import look_alike
 from gateway.ground.keys import keysets
 
-GRANTS = ("authorization_code", "refresh_token", "client_credentials")
+GRANTS = ("authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code")
 NECESSITIES = ("required", "optional")
 REASON_LENGTH = 140  # characters; short enough to be read on the consent screen
 NAME_LENGTH = 60

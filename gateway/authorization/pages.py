@@ -434,7 +434,11 @@ def _on_to_app(
     plain: bool = False,
     goes_on: bool = False,
 ) -> Response:
-    """The page that goes on to the app: by itself, and by a link that names where it leads."""
+    """The page that goes on to the app: by itself, and by a link that names where it leads. A device has no page to go
+    to: it asks by itself."""
+    if not to.uri:
+        name = view(app).name[ctx.language]
+        return ctx.page("authorization/device_done.html", granted="code" in answer, app_name=name)
     target = _address(ctx, app, to, answer)
     if plain:
         return see_other(target)

@@ -54,6 +54,9 @@ REQUESTS_A_MINUTE = 120  # unauthenticated requests for one app from one network
 DESCRIPTIONS = {
     "invalid_client": "Client authentication failed.",
     "invalid_grant": "The code or token is unknown, expired, used, ended, or of another client.",
+    "authorization_pending": "The person has not answered yet.",
+    "slow_down": "Wait longer between two calls: five seconds more than before.",
+    "expired_token": "The time to answer is over. Begin again.",
     "invalid_dpop_proof": "The DPoP proof is not good for this call, or was used before.",
     "invalid_token": "The access token is unknown, expired, ended, not for here, or not of this caller.",
     "insufficient_scope": "The access token lacks a scope.",

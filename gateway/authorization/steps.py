@@ -5,6 +5,8 @@ A step raises Refused for what the caller got wrong; whatever it has written by 
 must count.
 """
 
+import json
+
 from starlette.responses import Response
 
 from gateway.apps.tables import App
@@ -12,6 +14,7 @@ from gateway.authorization import (
     access_tokens,
     binding,
     clients,
+    devices,
     disclosing,
     openid,
     parameters,
@@ -28,6 +31,8 @@ from gateway.ground.http.client_certificates import client_certificate
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
 from gateway.ground.web import answers
+
+_SIGNED = "application/token-introspection+jwt"
 
 
 def check_form(call: EndpointCall) -> None:
@@ -96,7 +101,7 @@ def check_signed(call: EndpointCall) -> None:
 
 def check_request(call: EndpointCall) -> None:
     """Every parameter of the authorization request, in the order of the table in parameters.py."""
-    call.checked = requests.check(call.ctx.session, call.ctx.house, call.app, call.sent)
+    call.checked = requests.check(call.ctx.session, call.ctx.house, call.app, call.endpoint, call.sent)
 
 
 def bind_request(call: EndpointCall) -> None:
@@ -114,6 +119,18 @@ def store_request(call: EndpointCall) -> Response:
     seconds = call.ctx.house.settings.request_seconds
     request_uri = requests.push(call.ctx.session, call.checked, fresh(), call.ctx.now, seconds)
     return answers.json({"request_uri": request_uri, "expires_in": seconds}, 201)
+
+
+def check_device(call: EndpointCall) -> None:
+    """The client registered for the device grant (RFC 8628 §3.1)."""
+    if devices.GRANT not in call.client.grant_types:
+        raise Refused("unauthorized_client", "The client did not register for the device grant.")
+
+
+def begin_device(call: EndpointCall) -> Response:
+    """Keep the request, and tell the app which code to show (RFC 8628 §3.2)."""
+    assert call.checked is not None
+    return answers.json(devices.begin(call.ctx.session, call.ctx.house, call.checked, call.ctx.now))
 
 
 def check_grant_type(call: EndpointCall) -> None:
@@ -185,6 +202,18 @@ def end_tokens(call: EndpointCall) -> Response:
 
 
 def tell_of_token(call: EndpointCall) -> Response:
-    """What the token is worth now, if it is the client's own (RFC 7662 §2.2)."""
+    """What the token is worth now, if it is the client's own (RFC 7662 §2.2); signed if it is asked so (RFC 9701)."""
     response: Response = Server(call).create_endpoint_response("introspection")
-    return response
+    signed = call.client.introspection_alg or _SIGNED in call.ctx.request.headers.get("accept", "").lower()
+    if response.status_code != 200 or not signed:
+        return response
+    ctx = call.ctx
+    claims = {
+        "iss": ctx.house.settings.public_url,
+        "aud": call.client.client_id,
+        "iat": int(ctx.now.timestamp()),
+        "token_introspection": json.loads(bytes(response.body)),
+    }
+    algorithm = call.client.introspection_alg or call.client.profile.signed
+    token = ctx.house.keys.sign(claims, typ="token-introspection+jwt", algorithm=algorithm)
+    return Response(token, 200, {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}, _SIGNED)

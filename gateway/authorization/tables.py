@@ -38,10 +38,13 @@ class AuthorizationRequest(SQLModel, table=True):
     opened_by: str | None = None  # id of the person
     consent_id: str | None = None
     outcome: str = ""  # "" | granted | refused
+    kind: str = "code"  # how the app gets its answer: code (by a redirect) | device (it polls)
+    polled_at: datetime | None = None
+    interval: int = 0  # seconds between two polls
     auth_time: int | None = Field(default=None, sa_type=BIG)  # epoch seconds of the sign-in behind the outcome
     amr: str = ""  # its methods
     sign_in: str = ""  # its id
-    code_sha256: str | None = Field(default=None, unique=True)
+    code_sha256: str | None = Field(default=None, unique=True)  # of the code, or of what the app polls with
     code_expires_at: datetime | None = None
     redeemed_at: datetime | None = None  # set once, by the conditional UPDATE that spends the code
     family_id: str | None = None

@@ -190,6 +190,8 @@ class Wording:
 
     def often(self, limits: Sequence[Mapping[str, Any]]) -> str:
         """All limits apply, so of two for the same unit only the lower is told."""
+        if not limits:
+            return self(N_("as often as the app asks"))
         lowest: dict[str, int] = {}
         for limit in limits:
             lowest[limit["per"]] = min(int(limit["times"]), lowest.get(limit["per"], int(limit["times"])))

@@ -51,6 +51,7 @@ def facts(catalogue: Catalogue, settings: Settings, showing: Showing, language: 
         "durations": _durations(showing, now, settings.zone),
         "of_age": _of_age(ask, now, showing.decider.until, settings.zone),
         "once": ask.once,
+        "signs_in": ask.is_sign_in,
         "retention": ask.retention,
         "recipients": [dict(recipient) for recipient in app.recipients],
         "redirect": {"host": showing.redirect_host, "scheme": showing.redirect_scheme},
@@ -179,10 +180,11 @@ def _period(item: AskItem, dataset: Dataset) -> dict[str, Any] | None:
     return {"history": period.history, "from": period.start, "to": period.end, "future": period.future}
 
 
-def _limits(item: AskItem, dataset: Dataset, catalogue: Catalogue, purpose: str) -> list[dict[str, Any]]:
+def _limits(item: AskItem, dataset: Dataset, catalogue: Catalogue, purpose: str) -> list[dict[str, Any]] | None:
+    """None: as often as the app likes, as for what the gateway tells of the account itself."""
     own = [limit for limit in (item.frequency, dataset.frequency) if limit is not None]
     caps = catalogue.purposes[purpose].caps.frequency if dataset.format != ACCOUNT else ()
-    return [{"times": times, "per": per} for times, per in dict.fromkeys([*own, *caps])]
+    return [{"times": times, "per": per} for times, per in dict.fromkeys([*own, *caps])] or None
 
 
 def _alike(items: Sequence[AskItem], value: Any, label: Any) -> list[dict[str, Any]]:

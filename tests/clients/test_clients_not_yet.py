@@ -10,13 +10,11 @@ import stories
 from clients_world import World
 from play import Plays, Stumble
 
-DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 CIBA = "urn:openid:params:grant-type:ciba"
 
 # By name: the registration that the flow needs. Keys are those of RFC 7591 and its registry; `profile` is Aval's own.
 SIGNED = {"token_endpoint_auth_method": "private_key_jwt"}
 APPS: dict[str, dict[str, Any]] = {
-    "device": {"token_endpoint_auth_method": "none", "grant_types": [DEVICE, "refresh_token"]},
     "ciba": {**SIGNED, "grant_types": [CIBA, "refresh_token"], "backchannel_token_delivery_mode": "poll"},
     "machine": {**SIGNED, "grant_types": ["client_credentials"]},
 }
@@ -25,13 +23,6 @@ APPS: dict[str, dict[str, Any]] = {
 def not_yet(what: str) -> pytest.MarkDecorator:
     """Only a stumble is expected: a script that breaks, or a wrong answer, is a failure today as well."""
     return pytest.mark.xfail(strict=True, raises=Stumble, reason=f"no {what} yet")
-
-
-@not_yet("device grant (RFC 8628)")
-def test_device(world: World, plays: Plays) -> None:
-    seen = plays("openid_client_device.mjs", world.app("device", **APPS["device"]))
-    stories.check_granted(world, seen["tokens"])
-    stories.check_device(seen)
 
 
 @not_yet("backchannel request (CIBA)")

@@ -12,6 +12,7 @@ from play import Plays, Stumble
 
 SIGNED = {"token_endpoint_auth_method": "private_key_jwt"}
 ES256 = "ES256"
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 # By name: what the app registers beyond its data. Keys are those of RFC 7591 and its registry; `profile` is Aval's own.
 APPS: dict[str, dict[str, Any]] = {
     "dpop": {"token_endpoint_auth_method": "none", "dpop_bound_access_tokens": True},
@@ -27,6 +28,7 @@ APPS: dict[str, dict[str, Any]] = {
         "token_endpoint_auth_method": "self_signed_tls_client_auth",
         "tls_client_certificate_bound_access_tokens": True,
     },
+    "device": {"token_endpoint_auth_method": "none", "grant_types": [DEVICE, "refresh_token"]},
     "oidc": {**SIGNED, "profile": "oidc", "purposes": ["sign-in"], "data": [], "id_token_signed_response_alg": ES256},
 }
 
@@ -113,3 +115,9 @@ def test_a_website_that_nobody_configured_for_es256(world: World, plays: Plays) 
     app = world.app("website", **method, profile="oidc", purposes=["sign-in"], data=[])
     seen = plays("openid_client_oidc.mjs", app, scope="openid", details=None, algorithm=None)
     stories.check_oidc(seen, world.gateway, "website")
+
+
+def test_device(world: World, plays: Plays) -> None:
+    seen = plays("openid_client_device.mjs", world.app("device", **APPS["device"]))
+    stories.check_granted(world, seen["tokens"])
+    stories.check_device(seen)

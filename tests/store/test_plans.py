@@ -86,7 +86,9 @@ deletion_contact = "delete@who.example"
 redirect_uris = ["https://who.example/callback"]
 token_endpoint_auth_method = "none"
 purposes = ["sign-in"]
+grant_types = ["authorization_code", "urn:ietf:params:oauth:grant-type:device_code"]
 """
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
 pytestmark = pytest.mark.sqlite
 
@@ -176,7 +178,7 @@ class Tour:
         app = {"client_id": "who", "redirect_uri": "https://who.example/callback"}
         asked = {**app, "response_type": "code", "scope": "openid email", "code_challenge": challenge}
         form = {**asked, "code_challenge_method": "S256"}
-        for path in ("/par", "/token", "/revoke", "/userinfo"):
+        for path in ("/par", "/token", "/revoke", "/userinfo", "/device_authorization"):
             self.story.http.options(f"{self.at}{path}", headers={"origin": "https://who.example"})
         pushed = self.story.http.post(f"{self.at}/par", data=form, headers={"origin": "https://who.example"}).json()
         uri = quote(pushed["request_uri"], safe="")
@@ -185,6 +187,13 @@ class Tour:
         (code,) = re.findall(r"[?&]code=([\w-]+)", page.url)
         token = {**app, "grant_type": "authorization_code", "code": code, "code_verifier": verifier}
         given = self.story.http.post(f"{self.at}/token", data=token).json()
+        begun = self.story.http.post(
+            f"{self.at}/device_authorization", data={"client_id": "who", "scope": "openid"}
+        ).json()
+        page = self.browser.get(begun["verification_uri_complete"])
+        self.browser.submit(page, page.form("/device"))
+        polled = {"client_id": "who", "grant_type": DEVICE, "device_code": begun["device_code"]}
+        assert self.story.http.post(f"{self.at}/token", data=polled).json()["error"] == "authorization_pending"
         bearer = {"authorization": f"Bearer {given['access_token']}"}
         for method in ("GET", "POST"):
             told = self.story.http.request(method, f"{self.at}/userinfo", headers=bearer)
