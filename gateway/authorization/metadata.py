@@ -53,6 +53,7 @@ def server(house: House, protocol: Protocol, organisations: list[OrganisationVie
                 name for name in endpoint.methods if name not in hidden
             ]
             said[f"{endpoint.member}_auth_signing_alg_values_supported"] = list(ALGORITHMS)
+        said |= endpoint.says
     for parameter in PARAMETERS:
         said |= parameter.says
     return said

@@ -95,11 +95,7 @@ PARAMETERS = (
     Parameter("code_verifier", (TOKEN,)),
     Parameter("device_code", (TOKEN,)),
     Parameter("refresh_token", (TOKEN,)),
-    Parameter(
-        "token",
-        (REVOKE, INTROSPECT),
-        says={"introspection_signing_alg_values_supported": list(rules.SIGNS)},
-    ),
+    Parameter("token", (REVOKE, INTROSPECT)),
     Parameter("token_type_hint", (REVOKE, INTROSPECT)),
     Parameter("cdr_arrangement_id", (ARRANGEMENT_END,)),
 )

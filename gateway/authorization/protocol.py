@@ -3,7 +3,8 @@
 From that list follow the doors of the endpoints, the grants that the token endpoint accepts, and the metadata.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.responses import Response
@@ -32,6 +33,7 @@ class Endpoint:
     steps: tuple[EndpointStep, ...] = ()  # (): its doors are made elsewhere
     methods: tuple[str, ...] = ()  # of client authentication, if the metadata has a member for them
     verbs: tuple[str, ...] = ("POST",)
+    says: Mapping[str, Any] = field(default_factory=dict)  # further members of the metadata
     browsers: bool = False  # apps that run in a browser may call it (CORS)
     gives: bool = False  # see `ground.web.doors.Door`
 
