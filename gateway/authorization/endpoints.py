@@ -4,7 +4,7 @@
 """
 
 from gateway.apps.profiles import AUTH_METHODS
-from gateway.authorization import grants, parameters, steps
+from gateway.authorization import grants, parameters, rules, steps
 from gateway.authorization.protocol import Endpoint
 from gateway.consent.itself import USERINFO
 
@@ -63,6 +63,7 @@ INTROSPECT = Endpoint(
     "Say whether one of the app's own tokens is worth anything now, and what it carries (RFC 7662).",
     (steps.check_form, steps.authenticate_client, steps.check_confidential, steps.tell_of_token),
     methods=AUTH_METHODS[1:],
+    says={"introspection_signing_alg_values_supported": list(rules.SIGNS)},
     gives=True,
 )
 # ---- grants (Grant Management for OAuth 2.0), under their own name and under those of two countries' rules

@@ -71,6 +71,8 @@ def test_a_public_client_is_not_enough(world, path):
 
 @every("bind_key")
 def test_a_proof_is_for_this_endpoint_alone(world, path):
+    grants = ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
+    world.register("device", grant_types=grants)
     for other in ("/par", "/token", "/introspect"):
         form = {
             **FORM,
@@ -78,6 +80,6 @@ def test_a_proof_is_for_this_endpoint_alone(world, path):
                 authorization_details=None if path == "/token" else world.request()["authorization_details"]
             ),
         }
-        answer = world.post(path, form, "meter", dpop=proof(world, other))
+        answer = world.post(path, form, "device", dpop=proof(world, other))
         assert (answer.json().get("error") == "invalid_dpop_proof") is (other != path), answer.text
     assert ISSUER.startswith("http://localhost")
