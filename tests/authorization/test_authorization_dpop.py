@@ -77,6 +77,7 @@ def test_introspection_tells_the_binding(world):
         {"iat": "now"},
         {"iat": 1_763_890_200 - 3600},
         {"nonce": "not one of ours"},
+        {"nonce": "un défi"},
     ],
 )
 def test_what_is_no_proof_is_refused_and_spends_nothing(world, changes):
