@@ -138,7 +138,19 @@ def told(terms: Mapping[str, Any], claims: Mapping[str, object], catalogue: Cata
     return {name: value for name, value in claims.items() if name in granted and name not in ALWAYS}
 
 
-def fields_of(terms: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """(types of data, fields) of the account that these terms grant, for the log."""
-    items = [item for item in granted_items(terms) if item["organisation"] == ITSELF]
-    return [item["dataset"] for item in items], [name for item in items for name in item["fields"]]
+def fields_of(terms: Mapping[str, Any], claims: Collection[str], catalogue: Catalogue) -> Mapping[str, list[str]]:
+    """Of the account that these terms grant, the fields that `claims` tell, by type of data; for the log."""
+    said = {(TYPE_OF_CLAIM, claim) for claim in claims}
+    found = {
+        item["dataset"]: [
+            name for name in item["fields"] if not said.isdisjoint(_members(catalogue, item["dataset"], name))
+        ]
+        for item in granted_items(terms)
+        if item["organisation"] == ITSELF
+    }
+    return {dataset: fields for dataset, fields in found.items() if fields}
+
+
+def _members(catalogue: Catalogue, dataset: str, field: str) -> Collection[tuple[str, str]]:
+    known = catalogue.datasets.get(dataset)
+    return known.members(frozenset((field,))) if known else ()

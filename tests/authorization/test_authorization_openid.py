@@ -8,6 +8,7 @@ from authorization_world import CALLBACK, ISSUER, Page, answered, usage, visible
 from client_keys import EC, b64, proof
 
 from gateway.apps import declare
+from gateway.apps.tables import App
 from gateway.consent import deciding
 from gateway.consent.actors import herself
 from gateway.consent.rules import EndReason
@@ -193,6 +194,28 @@ def test_claims_in_the_id_token_itself_are_recorded_like_any_reading(site):
     assert claims(body["id_token"])["email"] == "alice@example.org"
     (entry,) = [event for event in site.events("alice") if event["event"] == "access"]
     assert entry["operation"] == "id_token"
+    assert entry["datasets"] == ["identity.sign-in", "identity.email"]
+
+
+def test_the_log_names_what_was_told_and_nothing_else(site):
+    wanted = json.dumps({"id_token": {"name": None}})
+    body = tokens(site, claims=wanted, person="bob")  # with his address, which the token does not tell
+    assert "email" not in claims(body["id_token"])
+    (entry,) = [event for event in site.events("bob") if event["event"] == "access"]
+    assert entry["fields_delivered"] == ["sign-in.subject", "profile.name"]
+    assert (entry["datasets"], entry["fields_withheld"]) == (["identity.sign-in", "identity.profile"], 1)
+
+
+def test_what_userinfo_may_not_tell_no_id_token_tells(site):
+    wanted = json.dumps({"id_token": {"email": None}})
+    body = tokens(site, claims=wanted)
+    with site.house.store.write() as session:  # registered anew, for another purpose
+        app = session.get_one(App, "site")
+        app.metadata_ = {**app.metadata_, "purposes": ["energy-advice"]}
+    for refused in (userinfo(site, body["access_token"]), site.refresh(body["refresh_token"], "site")):
+        assert error(refused, 403) == "access_denied"
+        assert refused.json()["reason"] == "purpose"
+    assert len([event for event in site.events("alice") if event["event"] == "access"]) == 1
 
 
 @pytest.mark.parametrize(
