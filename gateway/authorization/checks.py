@@ -98,8 +98,9 @@ def scope(value: str, asking: Asking) -> str:
 
 
 def claims(value: str, asking: Asking) -> str:
-    """The claims that are wanted in the ID token itself (OpenID Connect Core §5.5)."""
-    return " ".join(name for name in openid.claims_asked(value).id_token if " " not in name)
+    """The claims that are wanted in the ID token itself, as far as there are such (OpenID Connect Core §5.5)."""
+    known = openid.known(asking.house.catalogue)
+    return " ".join(name for name in openid.claims_asked(value).id_token if name in known)
 
 
 def code_challenge_method(value: str, asking: Asking) -> None:

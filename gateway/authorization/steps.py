@@ -82,7 +82,8 @@ def load_request_object(call: EndpointCall) -> None:
     if "request" in call.sent:
         ctx = call.ctx
         now, issuer = ctx.now.timestamp(), ctx.house.settings.public_url
-        found = request_objects.parameters(call.sent["request"], call.client, issuer, now)
+        known = parameters.names(call.endpoint)
+        found = request_objects.parameters(call.sent["request"], call.client, issuer, known, now)
         beside = {name: call.sent[name] for name in SIGNED_FROM if name in call.sent}
         call.sent, call.signed = {**parameters.known(call.endpoint, found), **beside}, True
 

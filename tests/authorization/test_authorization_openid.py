@@ -197,6 +197,12 @@ def test_claims_in_the_id_token_itself_are_recorded_like_any_reading(site):
     assert entry["datasets"] == ["identity.sign-in", "identity.email"]
 
 
+@pytest.mark.parametrize("name", ["a\\u0000b", "a\\nb", "email\\n", "", "é"])
+def test_a_claim_of_any_name_is_passed_over(site, name):
+    body = tokens(site, scope="openid", claims=f'{{"id_token": {{"{name}": null}}, "userinfo": {{"{name}": null}}}}')
+    assert "email" not in claims(body["id_token"])
+
+
 def test_the_log_names_what_was_told_and_nothing_else(site):
     wanted = json.dumps({"id_token": {"name": None}})
     body = tokens(site, claims=wanted, person="bob")  # with his address, which the token does not tell
