@@ -249,6 +249,22 @@ def test_data_and_who_she_is_are_one_agreement(world):
     assert userinfo(world, body["access_token"]).json() == {"sub": claims(body["id_token"])["sub"]}
 
 
+def test_introspection_tells_of_a_token_only_what_it_is_good_for(world):
+    world.register("both", scope="openid", token_endpoint_auth_method="client_secret_basic")
+    code = answered(world.agree(world.browser("alice"), world.pushed("both", [usage()], scope="openid")))["code"]
+    at = f"{ISSUER}/userinfo", f"{ISSUER}/data/city-energy"
+    first = world.redeem(code, "both", resource=at[0]).json()
+    second = world.refresh(first["refresh_token"], "both", resource=at[1]).json()
+    for place, body in zip(at, (first, second), strict=True):
+        said = world.introspect(body["access_token"], "both").json()
+        assert said["aud"] == [place]
+        assert said["authorization_details"] == body["authorization_details"]
+        assert [one["locations"] for one in said["authorization_details"]] == [[place]]
+    whole = world.introspect(first["refresh_token"], "both").json()["authorization_details"]
+    assert [one["locations"] for one in whole] == [[at[1]], [at[0]]]
+    assert userinfo(world, second["access_token"]).status_code == 401
+
+
 def test_a_purpose_that_does_not_cover_her_name_does_not_give_it(world):
     world.register("meter-plus", scope="openid profile")
     told = world.push("meter-plus", [usage()], scope="openid profile").json()
