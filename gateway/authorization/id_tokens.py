@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.authorization import disclosing, openid, rules
+from gateway.authorization import disclosing, openid
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.tables import TokenFamily
@@ -27,7 +27,7 @@ def issue(ctx: Context, call: EndpointCall, granted: GrantedFamily, nonce: str |
         "exp": issued + LIFE_SECONDS,
         "iat": issued,
         "auth_time": family.auth_time,
-        "acr": acr(family),
+        "acr": openid.acr(family.amr.split()),
         "amr": family.amr.split(),
         "sid": sid(ctx, family),
     }
@@ -41,11 +41,6 @@ def issue(ctx: Context, call: EndpointCall, granted: GrantedFamily, nonce: str |
         if told:
             disclosing.record(ctx, granted, "id_token", {"sub", *told})
     return house.keys.sign(claims, typ="JWT", algorithm=call.client.id_token_alg)
-
-
-def acr(family: TokenFamily) -> str:
-    methods = set(family.amr.split())
-    return rules.TWO_FACTORS if any(strong <= methods for strong in rules.STRONG_METHODS) else rules.ONE_FACTOR
 
 
 def sid(ctx: Context, family: TokenFamily) -> str:

@@ -175,6 +175,83 @@ def test_refreshing_gives_an_id_token_of_the_same_sign_in(site):
     assert "nonce" not in again and again["iat"] == first["iat"] + 120
 
 
+def test_who_agrees_for_a_child_is_not_signed_in_as_the_child(site):
+    chloe = site.browser("chloe")
+    page = login(site, chloe)
+    assert "guardian" in visible(page.text)
+    address, alice = str(page.request.url), site.browser("alice", ("pwd", "otp"))
+    screen = Page(alice.get(address).text)
+    agreed_to = alice.post(screen.action, data={**screen.fields, "decision": "allow"})
+    after = alice.get(agreed_to.headers["location"])
+    assert not Page(after.text).refresh and "Chloe signs in now" in visible(after.text)
+    assert "consent_given" in [event["event"] for event in site.events("chloe")]
+    site.clock.passes(seconds=60)
+    site.sign_in(chloe, "chloe")
+    body = site.redeem(answered(chloe.get(address))["code"], "site").json()
+    said = claims(body["id_token"])
+    assert (said["auth_time"], said["amr"]) == (int(site.clock.now.timestamp()), ["pwd"])
+    assert userinfo(site, body["access_token"]).json()["name"] == "Chloe"
+    assert "code=" in login(site, chloe, prompt="none").headers["location"]
+
+
+# ---- the sign-in that an app must have
+
+
+def id_token(**must):
+    return json.dumps({"id_token": must})
+
+
+def test_an_essential_acr_is_had_or_there_is_no_sign_in(site):
+    wanted = id_token(acr={"essential": True, "values": ["urn:aval:acr:two-factors", "other"]})
+    browser = site.browser("alice")
+    agreed(site, browser)
+    site.clock.passes(seconds=1)
+    assert "error=login_required" in login(site, browser, claims=wanted, prompt="none").headers["location"]
+    again = login(site, browser, claims=wanted)
+    assert again.headers["location"].startswith("/sign-in?again=1")
+    site.clock.passes(seconds=1)
+    site.sign_in(browser, "alice")
+    assert answered(browser.get(str(again.request.url)))["error"] == "unmet_authentication_requirements"
+    site.sign_in(browser, "alice", ("pwd", "otp"))
+    code = answered(browser.get(str(again.request.url)))["code"]
+    assert claims(site.redeem(code, "site").json()["id_token"])["acr"] == "urn:aval:acr:two-factors"
+    stronger = id_token(acr={"essential": True, "value": "urn:aval:acr:one-factor"})
+    assert "code" in answered(login(site, browser, claims=stronger))
+
+
+@pytest.mark.parametrize("acr", [{"values": ["x"]}, {"essential": True}, None, {"essential": True, "values": []}])
+def test_an_acr_that_is_not_essential_or_any_is_no_condition(site, acr):
+    assert "code" in answered(agreed(site, site.browser("alice"), claims=id_token(acr=acr)))
+
+
+@pytest.mark.parametrize(
+    ("must", "told"),
+    [
+        ({"acr": {"essential": True, "value": "phr"}}, "unmet_authentication_requirements"),
+        ({"acr": {"essential": True, "value": 1}}, "invalid_request"),
+        ({"sub": {"values": "x"}}, "invalid_request"),
+        ({"sub": {"values": [None]}}, "invalid_request"),
+    ],
+)
+def test_conditions_that_nobody_can_meet(site, must, told):
+    assert answered(login(site, site.browser("alice"), claims=id_token(**must)))["error"] == told
+
+
+def test_somebody_else_is_not_signed_in_for_the_one_that_was_asked_for(site):
+    sub = claims(tokens(site)["id_token"])["sub"]
+    bob = site.browser("bob")
+    agreed(site, bob)
+    site.clock.passes(seconds=1)
+    wanted = id_token(sub={"value": sub})
+    assert "error=login_required" in login(site, bob, claims=wanted, prompt="none").headers["location"]
+    again = login(site, bob, claims=wanted)
+    assert again.headers["location"].startswith("/sign-in?again=1")
+    site.clock.passes(seconds=1)
+    site.sign_in(bob, "bob")
+    assert answered(bob.get(str(again.request.url)))["error"] == "login_required"
+    assert "code=" in login(site, site.browser("alice"), claims=wanted, prompt="none").headers["location"]
+
+
 # ---- claims
 
 
