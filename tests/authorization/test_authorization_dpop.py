@@ -57,6 +57,8 @@ def test_introspection_tells_the_binding(world):
         {"header": {"alg": "HS256"}},
         {"header": {"jwk": None}},
         {"header": {"jwk": "ES256"}},
+        {"alg": "EdDSA", "header": {"jwk": {**KEYS["EdDSA"].jwk, "kty": ["OKP"]}}},
+        {"alg": "EdDSA", "header": {"jwk": {**KEYS["EdDSA"].jwk, "x": [1], "crv": {}}}},
         {"header": {"jwk": {**KEYS["ES256"].jwk, "d": "AAAA"}}},
         {"header": {"jwk": {"kty": "oct", "k": "c2VjcmV0"}}},
         {"header": {"jwk": {**EC().jwk}}},
