@@ -378,6 +378,29 @@ def test_tokens_that_open_nothing_at_userinfo(site):
     assert error(userinfo(site, body["access_token"]), 401) == "invalid_token"
 
 
+def test_two_tokens_are_one_too_many(site):
+    token = tokens(site)["access_token"]
+    headers = {"authorization": f"Bearer {token}"}
+    answer = site.browser().post("/userinfo", data={"access_token": token}, headers=headers)
+    assert error(answer, 400) == "invalid_request"
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_request"'
+
+
+@pytest.mark.parametrize("limit", [{"frequency": {"times": 1, "per": "day"}}, {"max_records": 1}])
+def test_no_limit_is_promised_that_nothing_keeps(world, limit):
+    world.register("site", **SITE)
+    asked = {**usage(), "locations": [f"{ISSUER}/userinfo"], "datatypes": ["identity.email"], "purpose": "sign-in",
+             "fields": ["email.address"], "period": {"history": "P1D", "future": True}}  # fmt: skip
+    assert world.push("site", [asked], scope="openid").status_code == 201
+    told = world.push("site", [{**asked, **limit}], scope="openid")
+    assert error(told, 400) == "invalid_authorization_details"
+    assert told.json()["term"] in limit
+
+
+def test_the_screen_says_that_an_account_is_read_as_often_as_the_app_asks(site):
+    assert "as often as the app asks" in visible(login(site, site.browser("alice")).text)
+
+
 def test_without_openid_it_is_forbidden(world):
     world.register("asker", purposes=["sign-in"], data=[], token_endpoint_auth_method="client_secret_basic")
     details = [{**usage(), "locations": [f"{ISSUER}/userinfo"], "datatypes": ["identity.email"], "purpose": "sign-in",
