@@ -6,7 +6,7 @@ apps and no others, without credentials: no cookie of ours is of any use to them
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from sqlmodel import Session, col, delete, select
 
@@ -14,6 +14,7 @@ from gateway.apps.tables import App, AppOrigin
 
 READABLE = "DPoP-Nonce, WWW-Authenticate, Retry-After, X-Request-Id, Link"  # of our answers, besides the usual ones
 SENT = "Authorization, Content-Type, DPoP, Accept"
+USUAL_PORTS = {"http": ":80", "https": ":443"}
 SECONDS = 600  # for so long a browser need not ask again
 
 
@@ -22,7 +23,12 @@ def of(document: Mapping[str, Any]) -> set[str]:
     if document["token_endpoint_auth_method"] != "none" or document["application_type"] != "web":
         return set()
     parts = [urlsplit(uri) for uri in document["redirect_uris"]]
-    return {f"{part.scheme}://{part.netloc}" for part in parts if part.scheme in ("http", "https")}
+    return {_origin(part) for part in parts if part.scheme in USUAL_PORTS}
+
+
+def _origin(part: SplitResult) -> str:
+    """As browsers write it: without a port that is the scheme's own (RFC 6454 §6.1)."""
+    return f"{part.scheme}://{part.netloc.removesuffix(USUAL_PORTS[part.scheme])}"
 
 
 def keep(session: Session, app: App) -> None:

@@ -82,7 +82,8 @@ def _shown(ctx: Context) -> tuple[str, str]:
     headers = ctx.request.headers.getlist("authorization")
     in_form = ctx.form_lists.get("access_token", []) if ctx.request.method == "POST" else []
     if len(headers) + len(in_form) > 1:
-        raise Refused("invalid_request", "One access token, please.")
+        challenge = {"WWW-Authenticate": 'Bearer error="invalid_request"'}
+        raise Refused("invalid_request", "One access token, please.", headers=challenge)
     if in_form:
         return "Bearer", in_form[0]
     scheme, _, token = (headers or [""])[0].partition(" ")

@@ -101,8 +101,11 @@ def scope(value: str, asking: Asking) -> str:
 
 
 def claims(value: str, asking: Asking) -> str:
-    """The claims that are wanted in the ID token itself (OpenID Connect Core §5.5)."""
-    return " ".join(name for name in openid.claims_asked(value).id_token if " " not in name)
+    """The claims that are wanted in the ID token itself, and the values that some must have (Connect Core §5.5)."""
+    asked = openid.claims_asked(value)
+    if "acr" in asked.must and not set(asked.must["acr"]) & set(rules.ACRS):
+        raise Refused("unmet_authentication_requirements")
+    return openid.kept(asked, asking.house.catalogue)
 
 
 def code_challenge_method(value: str, asking: Asking) -> None:

@@ -1,14 +1,18 @@
 """What of a person's account an app is told: judged and recorded like a data call, in the transaction of the answer."""
 
+from collections.abc import Collection
+
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.openid import fields_of
+from gateway.authorization.rules import Refused
 from gateway.consent import asking, deciding
 from gateway.consent.actors import SYSTEM
 from gateway.consent.facts import PersonFacts
 from gateway.consent.itself import ITSELF
 from gateway.consent.request import Ask
 from gateway.consent.rules import EndReason
+from gateway.errors import REASONS
 from gateway.ground.web.context import Context
 from gateway.log import Event
 
@@ -22,8 +26,8 @@ def account(call: EndpointCall, granted: GrantedFamily) -> dict[str, object]:
     return dict(person(call, granted).claims)
 
 
-def forbidden(call: EndpointCall, granted: GrantedFamily) -> str:
-    """Why a policy forbids it, or the app is suspended: one of errors.REASONS; "": it may be told."""
+def check_permitted(call: EndpointCall, granted: GrantedFamily) -> None:
+    """Whatever she agreed to, no policy forbids it now, and the app is not suspended. Raises Refused."""
     ctx, whose = call.ctx, person(call, granted)
     facts = asking.sharing(
         call.facts.app(ctx.session, granted.family.client_id),
@@ -35,14 +39,16 @@ def forbidden(call: EndpointCall, granted: GrantedFamily) -> str:
         guardian_agreed=granted.terms["acted_by"][0]["capacity"] == "guardian",
     )
     decision = ctx.house.policies.decide("read", facts)
-    return "" if decision.permitted else decision.reason
+    if not decision.permitted:
+        raise Refused("access_denied", REASONS[decision.reason][1], status=403, reason=decision.reason)
 
 
-def record(ctx: Context, granted: GrantedFamily, operation: str) -> None:
-    """The entry is committed with the transaction in which the answer is made, before any of it is sent."""
-    datasets, fields = fields_of(granted.terms)
-    known = ctx.house.catalogue.datasets
-    every = sum(len(known[name].fields) for name in datasets if name in known)
+def record(ctx: Context, granted: GrantedFamily, operation: str, claims: Collection[str]) -> None:
+    """That these claims are told. The entry is committed with the transaction in which the answer is made, before any
+    of it is sent."""
+    told = fields_of(granted.terms, claims, ctx.house.catalogue)
+    fields = [name for each in told.values() for name in each]
+    every = sum(len(ctx.house.catalogue.datasets[name].fields) for name in told)
     facts = {
         "consent": granted.consent.id,
         "version": granted.consent.version,
@@ -52,7 +58,7 @@ def record(ctx: Context, granted: GrantedFamily, operation: str) -> None:
         "organisation": ITSELF,
         "organisation_name": {"fr": ctx.house.settings.operator_name, "en": ctx.house.settings.operator_name},
         "purpose": granted.consent.purpose,
-        "datasets": datasets,
+        "datasets": list(told),
         "fields_delivered": fields,
         "fields_withheld": every - len(fields),
         "operation": operation,

@@ -4,11 +4,12 @@
 /authorize, and only `next_step` says which page follows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session, select
 
+from gateway.authorization import openid
 from gateway.authorization.rules import Step
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import asking, deciding, granting
@@ -18,6 +19,7 @@ from gateway.consent.request import Ask
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
 from gateway.errors import Forbidden
+from gateway.ground.keys import KeyRing
 from gateway.ground.web.context import Caller
 from gateway.house import House
 from gateway.organisations import links
@@ -33,6 +35,8 @@ class StepFacts:
     unlinked: tuple[str, ...] = ()  # organisations asked for that the person has no link with
     needs_guardian: bool = False  # the person signed in is under age and asked for her own data
     sensitive: bool = False
+    unmet: str = ""  # the error, if the app must have another sign-in than this one
+    of_ward: bool = False  # the app is to sign in the person, and her guardian is the caller
 
 
 def next_step(
@@ -42,8 +46,10 @@ def next_step(
         return Step.SIGN_IN
     if not _recent_enough(row, caller):
         return Step.SIGN_IN_AGAIN
+    if facts.unmet:
+        return Step.SIGN_IN_AGAIN if caller.auth_time < (row.opened_at or row.created_at) else Step.UNMET
     if facts.state == State.ACTIVE and facts.live:
-        return Step.ISSUE
+        return Step.HAND_OVER if facts.of_ward else Step.ISSUE
     if facts.state not in (State.REQUESTED, ""):
         return Step.REFUSED
     if facts.sensitive and now - caller.auth_time > timedelta(minutes=settings.recent_minutes):
@@ -74,6 +80,19 @@ def standing(
         needs_guardian=person.minor and person.id == caller.person,
         sensitive=any(item.sensitivity != "none" for item in ask.items),
     )
+
+
+def signing_in(
+    facts: StepFacts, row: AuthorizationRequest, person: PersonFacts, caller: Caller, keys: KeyRing
+) -> StepFacts:
+    """These facts for an ID token too: it says of the person whom it names that it was she who signed in, when, and how
+    (OpenID Connect Core §2). Her guardian agrees for her, but is not her."""
+    if openid.OPENID not in row.scope.split():
+        return facts
+    if person.id != caller.person:
+        return replace(facts, of_ward=True)
+    sub = keys.pairwise(person.id, row.client_id)
+    return replace(facts, unmet=openid.unmet(row.claims, sub, openid.acr(caller.methods)))
 
 
 def take(

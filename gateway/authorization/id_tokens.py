@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.authorization import disclosing, openid, rules
+from gateway.authorization import disclosing, openid
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.tables import TokenFamily
@@ -12,10 +12,12 @@ LIFE_SECONDS = 300
 
 
 def issue(ctx: Context, call: EndpointCall, granted: GrantedFamily, nonce: str | None) -> str:
-    """Claims that were asked for in the token itself are in it; that is recorded like a call of /userinfo.
+    """Claims that were asked for in the token itself are in it; that is recorded like a call of /userinfo, and no more
+    allowed than one. Raises Refused where a policy forbids it.
 
     `nonce`: of the authorization request; None on refreshing.
     """
+    disclosing.check_permitted(call, granted)
     house, family = ctx.house, granted.family
     issued = int(ctx.now.timestamp())
     claims: dict[str, Any] = {
@@ -25,7 +27,7 @@ def issue(ctx: Context, call: EndpointCall, granted: GrantedFamily, nonce: str |
         "exp": issued + LIFE_SECONDS,
         "iat": issued,
         "auth_time": family.auth_time,
-        "acr": acr(family),
+        "acr": openid.acr(family.amr.split()),
         "amr": family.amr.split(),
         "sid": sid(ctx, family),
     }
@@ -33,16 +35,12 @@ def issue(ctx: Context, call: EndpointCall, granted: GrantedFamily, nonce: str |
         claims["nonce"] = nonce
     wanted = set(family.claims.split())
     if wanted:
-        told = openid.told(granted.terms, disclosing.account(call, granted), house.catalogue)
-        claims |= {name: value for name, value in told.items() if name in wanted}
-        if wanted & told.keys():
-            disclosing.record(ctx, granted, "id_token")
+        known = openid.told(granted.terms, disclosing.account(call, granted), house.catalogue)
+        told = {name: value for name, value in known.items() if name in wanted}
+        claims |= told
+        if told:
+            disclosing.record(ctx, granted, "id_token", {"sub", *told})
     return house.keys.sign(claims, typ="JWT", algorithm=call.client.id_token_alg)
-
-
-def acr(family: TokenFamily) -> str:
-    methods = set(family.amr.split())
-    return rules.TWO_FACTORS if any(strong <= methods for strong in rules.STRONG_METHODS) else rules.ONE_FACTOR
 
 
 def sid(ctx: Context, family: TokenFamily) -> str:

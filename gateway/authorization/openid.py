@@ -6,9 +6,11 @@ one screen and one agreement for all of it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, unquote
 
+from gateway.authorization import rules
 from gateway.authorization.rules import Refused
 from gateway.catalogue import Catalogue
 from gateway.catalogue.datasets import ACCOUNT
@@ -21,6 +23,7 @@ SCOPES: Mapping[str, str] = {OPENID: SIGN_IN, "profile": "identity.profile", "em
 TYPE_OF_CLAIM = "claims"  # in the `find` of identity.toml
 # Of a request that asks for nothing else: how long the app may sign her in unasked, and keep what it is told.
 VALID_FOR, RETENTION = "P12M", "P12M"
+MUSTS = ("sub", "acr")  # an app can say which value there must be
 ALWAYS = frozenset(("sub", "auth_time", "acr", "amr"))  # of every ID token; `sub` of userinfo too
 _CLAIMS_DEPTH, _CLAIMS_LIMIT = 8, 8192
 
@@ -31,6 +34,7 @@ class ClaimsAsked:
 
     userinfo: Mapping[str, bool]
     id_token: Mapping[str, bool]
+    must: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of the ID token: one of these values, or none
 
     @property
     def all(self) -> Mapping[str, bool]:
@@ -51,7 +55,8 @@ def claims_asked(text: str) -> ClaimsAsked:
         found = None
     if not isinstance(found, dict):
         raise Refused("invalid_request", "claims is not a JSON object, or is too large.")
-    return ClaimsAsked(_section(found.get("userinfo")), _section(found.get("id_token")))
+    userinfo, id_token = _section(found.get("userinfo")), _section(found.get("id_token"))
+    return ClaimsAsked(userinfo, id_token, _musts(found.get("id_token") or {}))
 
 
 def _section(section: object) -> dict[str, bool]:
@@ -60,6 +65,43 @@ def _section(section: object) -> dict[str, bool]:
     if not isinstance(section, dict) or not all(one is None or isinstance(one, dict) for one in section.values()):
         raise Refused("invalid_request", "claims: userinfo and id_token name claims, each with null or an object.")
     return {name: bool(one and one.get("essential") is True) for name, one in section.items()}
+
+
+def _musts(section: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """What must hold for there to be an ID token: whom it is about (Core §5.5.1), and an essential `acr` (§5.5.1.1)."""
+    found = {}
+    for name in MUSTS:
+        wanted = section.get(name) or {}
+        values = wanted.get("values", [wanted["value"]] if "value" in wanted else [])
+        if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+            raise Refused("invalid_request", f"claims: the values of {name} are texts.")
+        if values and (name != "acr" or wanted.get("essential") is True):
+            found[name] = tuple(values)
+    return found
+
+
+def kept(asked: ClaimsAsked, catalogue: Catalogue) -> str:
+    """What is kept of it for the ID token: names of claims that there are, and name=value for what must hold."""
+    names = [name for name in asked.id_token if name in known(catalogue)]
+    musts = [f"{name}={quote(value, safe=':')}" for name, values in asked.must.items() for value in values]
+    return " ".join(dict.fromkeys([*names, *musts]))
+
+
+def unmet(kept: str, sub: str, acr: str) -> str:
+    """The error for a sign-in that is not the one that the app must have; "": it is."""
+    must: dict[str, list[str]] = {}
+    for name, _, value in (one.partition("=") for one in kept.split() if "=" in one):
+        must.setdefault(name, []).append(unquote(value))
+    if sub not in must.get("sub", [sub]):
+        return "login_required"
+    least = [rules.ACRS.index(one) for one in must.get("acr", [acr]) if one in rules.ACRS]
+    return "" if least and min(least) <= rules.ACRS.index(acr) else "unmet_authentication_requirements"
+
+
+def acr(methods: Collection[str]) -> str:
+    """How surely it was the person who signed in by these methods (RFC 8176)."""
+    strong = any(each <= set(methods) for each in rules.STRONG_METHODS)
+    return rules.TWO_FACTORS if strong else rules.ONE_FACTOR
 
 
 def known(catalogue: Catalogue) -> Mapping[str, tuple[str, str]]:
@@ -145,7 +187,19 @@ def told(terms: Mapping[str, Any], claims: Mapping[str, object], catalogue: Cata
     return {name: value for name, value in claims.items() if name in granted and name not in ALWAYS}
 
 
-def fields_of(terms: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """(types of data, fields) of the account that these terms grant, for the log."""
-    items = [item for item in granted_items(terms) if item["organisation"] == ITSELF]
-    return [item["dataset"] for item in items], [name for item in items for name in item["fields"]]
+def fields_of(terms: Mapping[str, Any], claims: Collection[str], catalogue: Catalogue) -> Mapping[str, list[str]]:
+    """Of the account that these terms grant, the fields that `claims` tell, by type of data; for the log."""
+    said = {(TYPE_OF_CLAIM, claim) for claim in claims}
+    found = {
+        item["dataset"]: [
+            name for name in item["fields"] if not said.isdisjoint(_members(catalogue, item["dataset"], name))
+        ]
+        for item in granted_items(terms)
+        if item["organisation"] == ITSELF
+    }
+    return {dataset: fields for dataset, fields in found.items() if fields}
+
+
+def _members(catalogue: Catalogue, dataset: str, field: str) -> Collection[tuple[str, str]]:
+    known = catalogue.datasets.get(dataset)
+    return known.members(frozenset((field,))) if known else ()

@@ -248,7 +248,7 @@ def _interactive(
     _sign_in_as_before(ctx, row, caller)
     consent, person = _hers(others, ctx, app, row, caller)
     ask = Ask.from_json(row.ask)
-    facts = dispatch.standing(ctx.session, consent, ask, person, caller, ctx.now)
+    facts = _standing(ctx, row, consent, person, caller)
     match dispatch.next_step(row, caller, facts, ctx.house.settings, ctx.now):
         case Step.ISSUE:
             code = requests.grant(row, ctx.house.keys, caller, ctx.now, ctx.house.settings.code_seconds)
@@ -256,6 +256,11 @@ def _interactive(
         case Step.REFUSED:
             requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
             return _on_to_app(ctx, app, _to(row), {"error": "access_denied"}, goes_on=bool(row.grant_id))
+        case Step.UNMET:
+            return _on_to_app(ctx, app, _to(row), {"error": facts.unmet})
+        case Step.HAND_OVER:
+            called = view(app).name[ctx.language]
+            return ctx.page("authorization/hand_over.html", app_name=called, ward=person.name, resume=resume)
         case Step.SIGN_IN_AGAIN:
             return see_other(answers.sign_in_again(resume))
         case Step.LINK if ask.still_fits(ctx.house.catalogue, everyone(ctx.session, ctx.house)):
@@ -276,6 +281,13 @@ def _no_such_grant(others: Facts, ctx: Context, app: App, row: AuthorizationRequ
         requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
     said = {"error": "invalid_grant_id", "error_description": rules.DESCRIPTIONS["invalid_grant_id"]}
     return _on_to_app(ctx, app, _to(row), said)
+
+
+def _standing(
+    ctx: Context, row: AuthorizationRequest, consent: Consent | None, person: PersonFacts, caller: Caller
+) -> dispatch.StepFacts:
+    facts = dispatch.standing(ctx.session, consent, Ask.from_json(row.ask), person, caller, ctx.now)
+    return dispatch.signing_in(facts, row, person, caller, ctx.house.keys)
 
 
 def _sign_in_as_before(ctx: Context, row: AuthorizationRequest, caller: Caller) -> None:
@@ -310,7 +322,7 @@ def go_on(others: Facts, ctx: Context) -> Response:
     if app is None or row is None or app.status != "active":
         return _problem(ctx, "over")
     consent, person = _hers(others, ctx, app, row, ctx.person)
-    facts = dispatch.standing(ctx.session, consent, Ask.from_json(row.ask), person, ctx.person, ctx.now)
+    facts = _standing(ctx, row, consent, person, ctx.person)
     earlier = _to_continue(others, ctx, row, person)
     if earlier and dispatch.next_step(row, ctx.person, facts, ctx.house.settings, ctx.now) is Step.CONSENT:
         row.consent_id = earlier.id
@@ -354,7 +366,7 @@ def _silent(others: Facts, ctx: Context, app: App, row: AuthorizationRequest) ->
         person = others.person(ctx.session, caller.person)
         if not row.grant_management_action:  # a grant is made or changed by her word alone
             consent = dispatch.agreed_before(ctx.session, row, person.id, ctx.now)
-        facts = dispatch.standing(ctx.session, consent, Ask.from_json(row.ask), person, caller, ctx.now)
+        facts = _standing(ctx, row, consent, person, caller)
     step = dispatch.next_step(row, caller, facts, settings, ctx.now)
     answer = {"error": rules.SILENT.get(step, "consent_required")}
     if caller and not dispatch.may_change_grant(ctx.session, row, others, caller, ctx.now):

@@ -103,21 +103,26 @@ _NAMES = frozenset(parameter.name for parameter in PARAMETERS)
 _MANY = frozenset(parameter.name for parameter in PARAMETERS if parameter.many)
 
 
+def names(endpoint: str) -> frozenset[str]:
+    """Those that this endpoint knows."""
+    return frozenset(parameter.name for parameter in PARAMETERS if endpoint in parameter.endpoints)
+
+
 def given(ctx: Context, endpoint: str, sent: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """The parameters in `sent` (query or form) that this endpoint knows and that are not empty. Those that may be given
     several times have their values joined by spaces. Raises Refused."""
-    names = {parameter.name for parameter in PARAMETERS if endpoint in parameter.endpoints}
-    if (names - _MANY) & ctx.repeated:
+    known_here = names(endpoint)
+    if (known_here - _MANY) & ctx.repeated:
         raise Refused("invalid_request", "A parameter is given twice.")
-    if any(" " in value for name in _MANY & names for value in sent.get(name, ())):
+    if any(" " in value for name in _MANY & known_here for value in sent.get(name, ())):
         raise Refused("invalid_target")
     return known(endpoint, {name: " ".join(filter(None, values)) for name, values in sent.items()})
 
 
 def known(endpoint: str, sent: Mapping[str, str]) -> dict[str, str]:
     """Those of `sent` that this endpoint knows and that are not empty."""
-    names = {parameter.name for parameter in PARAMETERS if endpoint in parameter.endpoints}
-    return {name: value for name, value in sent.items() if value and name in names}
+    known_here = names(endpoint)
+    return {name: value for name, value in sent.items() if value and name in known_here}
 
 
 def of_form(ctx: Context, endpoint: str) -> dict[str, str]:

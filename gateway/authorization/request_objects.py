@@ -8,21 +8,24 @@ All parameters come from the object; those beside it count for nothing, but for 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from gateway.apps.registration import Registration
 from gateway.authorization import rules
 from gateway.authorization.rules import Refused
 from gateway.ground.keys import jose
+from gateway.ground.keys.strict import is_text
 
 TYPE = "oauth-authz-req+jwt"
-_NOT_PARAMETERS = ("iss", "aud", "exp", "nbf", "iat", "jti", "sub")
 _MANY = ("resource",)  # that may be given several times, here as a list
+_NUMBERS = ("max_age",)
+_JSON = ("authorization_details", "claims")  # texts of JSON in a form, here the JSON itself
 
 
-def parameters(text: str, client: Registration, issuer: str, now: float) -> dict[str, str]:
-    """The parameters in the object, each as it would stand in a form. `now`: epoch seconds. Raises Refused."""
+def parameters(text: str, client: Registration, issuer: str, names: Collection[str], now: float) -> dict[str, str]:
+    """The parameters of these names in the object, each as it would stand in a form. `now`: epoch seconds. Raises
+    Refused."""
     claims = _verified(text, client)  # 1
     if claims.get("iss") != client.client_id or claims.get("client_id", client.client_id) != client.client_id:  # 2
         raise _wrong("It is not this client's.")
@@ -34,7 +37,7 @@ def parameters(text: str, client: Registration, issuer: str, now: float) -> dict
     _check_times(claims, now)  # 4
     if "request" in claims or "request_uri" in claims:  # 5
         raise _wrong("No request inside of a request.")
-    return {name: _text(name, value) for name, value in claims.items() if name not in _NOT_PARAMETERS}
+    return {name: _text(name, value) for name, value in claims.items() if name in names}
 
 
 def _verified(text: str, client: Registration) -> Mapping[str, Any]:
@@ -69,12 +72,16 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 def _text(name: str, value: Any) -> str:
     if isinstance(value, str):
-        return value
-    if name in _MANY and isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return " ".join(value)
-    if isinstance(value, bool) or not isinstance(value, int | list | dict):
+        text = value
+    elif name in _MANY and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        text = " ".join(value)
+    elif name in _NUMBERS and type(value) is int or name in _JSON and isinstance(value, list | dict):
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    else:
         raise _wrong("A parameter is of the wrong type.")
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    if not is_text(text):
+        raise _wrong("A parameter is no text.")
+    return text
 
 
 def _wrong(why: str) -> Refused:

@@ -74,6 +74,7 @@ DESCRIPTIONS = {
     "login_required": "The person has to sign in.",
     "consent_required": "The person has to agree.",
     "interaction_required": "The person has to do something first.",
+    "unmet_authentication_requirements": "The person has not signed in in the way that is essential.",
 }
 
 # Required with every 401 (RFC 9110 §15.5.2, RFC 6749 §5.2). Basic is the only scheme apps may use in the header.
@@ -108,6 +109,8 @@ class Step(StrEnum):
     LINK = "link"
     GUARDIAN_NEEDED = "guardian needed"
     CONSENT = "consent"
+    UNMET = "unmet"  # she has signed in once more, and still not as the app must have it
+    HAND_OVER = "hand over"  # her guardian has agreed; she signs in herself
     REFUSED = "refused"
     ISSUE = "issue"
 
@@ -118,6 +121,8 @@ SILENT = {
     Step.SIGN_IN_AGAIN: "login_required",
     Step.LINK: "interaction_required",
     Step.GUARDIAN_NEEDED: "interaction_required",
+    Step.HAND_OVER: "interaction_required",
+    Step.UNMET: "login_required",
     Step.CONSENT: "consent_required",
     Step.REFUSED: "access_denied",
 }

@@ -26,7 +26,6 @@ from gateway.authorization.families import GrantedFamily
 from gateway.authorization.parameters import SIGNED_FROM
 from gateway.authorization.rules import Refused
 from gateway.authorization.server import Server
-from gateway.errors import REASONS
 from gateway.ground.http.client_certificates import client_certificate
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
@@ -88,7 +87,8 @@ def load_request_object(call: EndpointCall) -> None:
     if "request" in call.sent:
         ctx = call.ctx
         now, issuer = ctx.now.timestamp(), ctx.house.settings.public_url
-        found = request_objects.parameters(call.sent["request"], call.client, issuer, now)
+        known = parameters.names(call.endpoint)
+        found = request_objects.parameters(call.sent["request"], call.client, issuer, known, now)
         beside = {name: call.sent[name] for name in SIGNED_FROM if name in call.sent}
         call.sent, call.signed = {**parameters.known(call.endpoint, found), **beside}, True
 
@@ -170,9 +170,7 @@ def check_openid(call: EndpointCall) -> None:
 
 def check_permitted(call: EndpointCall) -> None:
     """No policy forbids it: the app is not suspended, the person is of age or her guardian agreed."""
-    reason = disclosing.forbidden(call, _granted(call))
-    if reason:
-        raise Refused("access_denied", REASONS[reason][1], status=403, reason=reason)
+    disclosing.check_permitted(call, _granted(call))
 
 
 def tell_of_person(call: EndpointCall) -> Response:
@@ -180,7 +178,7 @@ def tell_of_person(call: EndpointCall) -> Response:
     ctx, granted = call.ctx, _granted(call)
     said: dict[str, object] = {"sub": ctx.house.keys.pairwise(granted.consent.person_id, granted.family.client_id)}
     said |= openid.told(granted.terms, disclosing.account(call, granted), ctx.house.catalogue)
-    disclosing.record(ctx, granted, "userinfo")
+    disclosing.record(ctx, granted, "userinfo", said)
     if not call.client.userinfo_alg:
         return answers.json(said)
     said |= {"iss": ctx.house.settings.public_url, "aud": granted.family.client_id}

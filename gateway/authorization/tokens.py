@@ -5,7 +5,7 @@ the token response, in the introspection response and in the consent itself, whi
 fits into a header, however much was agreed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,6 @@ from gateway.authorization.families import GrantedFamily
 from gateway.authorization.rules import Refused
 from gateway.authorization.tables import RefreshToken, TokenFamily
 from gateway.consent import granting
-from gateway.consent.itself import location
 from gateway.ground.keys import KeyRing, access, jose
 from gateway.settings import Settings
 
@@ -40,7 +39,7 @@ def audience(granted: GrantedFamily, asked: str, public_url: str) -> list[str]:
     `asked`: the `resource` of the token request; "": that of the authorization request. Raises Refused where nothing is
     left.
     """
-    agreed = [location(public_url, name) for name in granting.organisations(granted.terms)]
+    agreed = granting.locations(granted.terms, public_url)
     wanted = (asked or granted.family.resource).split()
     found = [one for one in agreed if one in wanted] if wanted else agreed
     if not found:
@@ -83,12 +82,16 @@ def response(
         "token_type": binding.token_type,
         "expires_in": lifetime,
         "scope": claims["scope"],
-        "authorization_details": [
-            detail for detail in granting.details(granted.terms, public_url) if detail["locations"][0] in audience
-        ],
+        "authorization_details": _details(granted, audience, public_url),
         "grant_id": claims["grant_id"],
         "cdr_arrangement_id": claims["grant_id"],  # the same, as Australian apps know it
     }
+
+
+def _details(granted: GrantedFamily, audience: Collection[str], public_url: str) -> list[dict[str, Any]]:
+    """What is granted, as it is now, at these places (RFC 9396 §6 and §9.2)."""
+    every = granting.details(granted.terms, public_url)
+    return [detail for detail in every if not set(detail["locations"]).isdisjoint(audience)]
 
 
 def read(token: str, keys: KeyRing, public_url: str, now: datetime) -> Mapping[str, Any] | None:
@@ -113,7 +116,8 @@ def introspect(
 ) -> dict[str, Any] | None:
     """RFC 7662 §2.2 for a refresh token (its row) or access token (its claims) of `family`. None: it is not valid.
 
-    What is granted is told as it is now, not as it was when the token was made.
+    What is granted is told as it is now, not as it was when the token was made; of an access token, what it is good
+    for.
     """
     granted = families.standing(session, family, now)
     if not isinstance(granted, GrantedFamily):
@@ -125,10 +129,11 @@ def introspect(
     )
     if said is None:
         return None
+    audience = said.get("aud") or granting.locations(granted.terms, settings.public_url)
     return {
         "active": True,
         **said,
-        "authorization_details": granting.details(granted.terms, settings.public_url),
+        "authorization_details": _details(granted, audience, settings.public_url),
     }
 
 

@@ -15,6 +15,11 @@ from gateway.ground.calendar.windows import PERIODS
 
 _NAME = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,100}")
 NECESSITIES = ("required", "optional")
+# They mean something already: OpenID Connect Core §5.4 and §11, Grant Management §6, UMA 2.0; the last is our own.
+TAKEN = frozenset(
+    ("openid", "profile", "email", "address", "phone", "offline_access", "grant_management_query",
+     "grant_management_revoke", "uma_protection", "data_access")
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class Scope:
 def scopes(file: FileTable) -> Mapping[str, Scope]:
     """The [[scope]] tables of a file, by name."""
     found = [_scope(row) for row in file.entries("scope")]
-    return {scope.name: scope for scope in found}
+    return {scope.name: scope for scope in found if scope.name not in TAKEN}
 
 
 def _scope(row: FileTable) -> Scope:
@@ -67,6 +72,8 @@ def _scope(row: FileTable) -> Scope:
     name = row.text("id")
     if name and not _NAME.fullmatch(name):
         row.wrong("id", "write it as apps send it in scope: visible ASCII without quotes or backslash")
+    if name in TAKEN:
+        row.wrong("id", f"{name} means something else in every gateway: take another name")
     data = []
     for each in row.entries("data"):
         each.only("organisation", "dataset", "fields", "history", "future", "frequency", "necessity")

@@ -41,6 +41,11 @@ def organisations(terms: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(item["organisation"] for item in granted_items(terms)))
 
 
+def locations(terms: Mapping[str, Any], public_url: str) -> list[str]:
+    """Where something is granted, as tokens name it."""
+    return [location(public_url, name) for name in organisations(terms)]
+
+
 def _detail(item: Mapping[str, Any], terms: Mapping[str, Any], public_url: str) -> dict[str, Any]:
     period = {name: value for name, value in item["period"].items() if value is not None}
     detail: dict[str, Any] = {

@@ -17,6 +17,7 @@ from typing import Any
 import jsonschema
 
 from gateway.catalogue import Caps, Catalogue, Dataset, Purpose, Words
+from gateway.catalogue.datasets import ACCOUNT
 from gateway.consent.facts import AppView, DeclaredData, OrganisationFacts
 from gateway.consent.itself import ITSELF, SIGN_IN, USERINFO
 from gateway.ground.calendar.durations import parse as parse_duration
@@ -277,6 +278,8 @@ def _items(
                 raise InvalidDetails(
                     "the purpose does not cover this data", "datatypes", dataset, " ".join(purpose.datasets)
                 )
+            if known.format == ACCOUNT and (stray := [name for name in ("frequency", "max_records") if name in row]):
+                raise InvalidDetails("nothing counts how often an account is read", stray[0])
             if "frequency" in row and known.frequency is not None:
                 _frequency_within(row["frequency"], [known.frequency], "the type of data's")
             declared = _declared(app, organisation.id, dataset, known)

@@ -195,6 +195,8 @@ class Wording:
         lowest: dict[str, int] = {}
         for limit in limits:
             lowest[limit["per"]] = min(int(limit["times"]), lowest.get(limit["per"], int(limit["times"])))
+        if not lowest:
+            return self(N_("as often as the app asks"))
         parts = [self._count(_OFTEN[unit], lowest[unit]) for unit in _OFTEN if unit in lowest]
         return self(N_("at most %(limits)s"), limits=self.all_of(parts))
 

@@ -61,6 +61,14 @@ def test_whose_origins_count(world):
     assert "access-control-allow-origin" not in asked(world, "/token", "https://page.example").headers
 
 
+def test_an_origin_is_as_browsers_write_it(world):
+    world.register("ported", token_endpoint_auth_method="none", redirect_uris=["https://ported.example:443/cb"])
+    assert asked(world, "/token", "https://ported.example").status_code == 204
+    known = asked(world, "/token", "https://ported.example").headers["access-control-allow-origin"]
+    assert known == "https://ported.example"
+    assert "access-control-allow-origin" not in asked(world, "/token", "https://ported.example:444").headers
+
+
 def test_a_whole_flow_is_readable(world):
     answer = world.post("/par", world.request(), "meter", origin=HERE)
     assert answer.status_code == 201

@@ -57,6 +57,8 @@ def test_introspection_tells_the_binding(world):
         {"header": {"alg": "HS256"}},
         {"header": {"jwk": None}},
         {"header": {"jwk": "ES256"}},
+        {"alg": "EdDSA", "header": {"jwk": {**KEYS["EdDSA"].jwk, "kty": ["OKP"]}}},
+        {"alg": "EdDSA", "header": {"jwk": {**KEYS["EdDSA"].jwk, "x": [1], "crv": {}}}},
         {"header": {"jwk": {**KEYS["ES256"].jwk, "d": "AAAA"}}},
         {"header": {"jwk": {"kty": "oct", "k": "c2VjcmV0"}}},
         {"header": {"jwk": {**EC().jwk}}},
@@ -77,6 +79,7 @@ def test_introspection_tells_the_binding(world):
         {"iat": "now"},
         {"iat": 1_763_890_200 - 3600},
         {"nonce": "not one of ours"},
+        {"nonce": "un défi"},
     ],
 )
 def test_what_is_no_proof_is_refused_and_spends_nothing(world, changes):

@@ -8,6 +8,7 @@ from authorization_world import CALLBACK, ISSUER, Page, answered, usage, visible
 from client_keys import EC, b64, proof
 
 from gateway.apps import declare
+from gateway.apps.tables import App
 from gateway.consent import deciding
 from gateway.consent.actors import herself
 from gateway.consent.rules import EndReason
@@ -175,6 +176,83 @@ def test_refreshing_gives_an_id_token_of_the_same_sign_in(site):
     assert "nonce" not in again and again["iat"] == first["iat"] + 120
 
 
+def test_who_agrees_for_a_child_is_not_signed_in_as_the_child(site):
+    chloe = site.browser("chloe")
+    page = login(site, chloe)
+    assert "guardian" in visible(page.text)
+    address, alice = str(page.request.url), site.browser("alice", ("pwd", "otp"))
+    screen = Page(alice.get(address).text)
+    agreed_to = alice.post(screen.action, data={**screen.fields, "decision": "allow"})
+    after = alice.get(agreed_to.headers["location"])
+    assert not Page(after.text).refresh and "Chloe signs in now" in visible(after.text)
+    assert "consent_given" in [event["event"] for event in site.events("chloe")]
+    site.clock.passes(seconds=60)
+    site.sign_in(chloe, "chloe")
+    body = site.redeem(answered(chloe.get(address))["code"], "site").json()
+    said = claims(body["id_token"])
+    assert (said["auth_time"], said["amr"]) == (int(site.clock.now.timestamp()), ["pwd"])
+    assert userinfo(site, body["access_token"]).json()["name"] == "Chloe"
+    assert "code=" in login(site, chloe, prompt="none").headers["location"]
+
+
+# ---- the sign-in that an app must have
+
+
+def id_token(**must):
+    return json.dumps({"id_token": must})
+
+
+def test_an_essential_acr_is_had_or_there_is_no_sign_in(site):
+    wanted = id_token(acr={"essential": True, "values": ["urn:aval:acr:two-factors", "other"]})
+    browser = site.browser("alice")
+    agreed(site, browser)
+    site.clock.passes(seconds=1)
+    assert "error=login_required" in login(site, browser, claims=wanted, prompt="none").headers["location"]
+    again = login(site, browser, claims=wanted)
+    assert again.headers["location"].startswith("/sign-in?again=1")
+    site.clock.passes(seconds=1)
+    site.sign_in(browser, "alice")
+    assert answered(browser.get(str(again.request.url)))["error"] == "unmet_authentication_requirements"
+    site.sign_in(browser, "alice", ("pwd", "otp"))
+    code = answered(browser.get(str(again.request.url)))["code"]
+    assert claims(site.redeem(code, "site").json()["id_token"])["acr"] == "urn:aval:acr:two-factors"
+    stronger = id_token(acr={"essential": True, "value": "urn:aval:acr:one-factor"})
+    assert "code" in answered(login(site, browser, claims=stronger))
+
+
+@pytest.mark.parametrize("acr", [{"values": ["x"]}, {"essential": True}, None, {"essential": True, "values": []}])
+def test_an_acr_that_is_not_essential_or_any_is_no_condition(site, acr):
+    assert "code" in answered(agreed(site, site.browser("alice"), claims=id_token(acr=acr)))
+
+
+@pytest.mark.parametrize(
+    ("must", "told"),
+    [
+        ({"acr": {"essential": True, "value": "phr"}}, "unmet_authentication_requirements"),
+        ({"acr": {"essential": True, "value": 1}}, "invalid_request"),
+        ({"sub": {"values": "x"}}, "invalid_request"),
+        ({"sub": {"values": [None]}}, "invalid_request"),
+    ],
+)
+def test_conditions_that_nobody_can_meet(site, must, told):
+    assert answered(login(site, site.browser("alice"), claims=id_token(**must)))["error"] == told
+
+
+def test_somebody_else_is_not_signed_in_for_the_one_that_was_asked_for(site):
+    sub = claims(tokens(site)["id_token"])["sub"]
+    bob = site.browser("bob")
+    agreed(site, bob)
+    site.clock.passes(seconds=1)
+    wanted = id_token(sub={"value": sub})
+    assert "error=login_required" in login(site, bob, claims=wanted, prompt="none").headers["location"]
+    again = login(site, bob, claims=wanted)
+    assert again.headers["location"].startswith("/sign-in?again=1")
+    site.clock.passes(seconds=1)
+    site.sign_in(bob, "bob")
+    assert answered(bob.get(str(again.request.url)))["error"] == "login_required"
+    assert "code=" in login(site, site.browser("alice"), claims=wanted, prompt="none").headers["location"]
+
+
 # ---- claims
 
 
@@ -194,6 +272,34 @@ def test_claims_in_the_id_token_itself_are_recorded_like_any_reading(site):
     assert claims(body["id_token"])["email"] == "alice@example.org"
     (entry,) = [event for event in site.events("alice") if event["event"] == "access"]
     assert entry["operation"] == "id_token"
+    assert entry["datasets"] == ["identity.sign-in", "identity.email"]
+
+
+@pytest.mark.parametrize("name", ["a\\u0000b", "a\\nb", "email\\n", "", "é"])
+def test_a_claim_of_any_name_is_passed_over(site, name):
+    body = tokens(site, scope="openid", claims=f'{{"id_token": {{"{name}": null}}, "userinfo": {{"{name}": null}}}}')
+    assert "email" not in claims(body["id_token"])
+
+
+def test_the_log_names_what_was_told_and_nothing_else(site):
+    wanted = json.dumps({"id_token": {"name": None}})
+    body = tokens(site, claims=wanted, person="bob")  # with his address, which the token does not tell
+    assert "email" not in claims(body["id_token"])
+    (entry,) = [event for event in site.events("bob") if event["event"] == "access"]
+    assert entry["fields_delivered"] == ["sign-in.subject", "profile.name"]
+    assert (entry["datasets"], entry["fields_withheld"]) == (["identity.sign-in", "identity.profile"], 1)
+
+
+def test_what_userinfo_may_not_tell_no_id_token_tells(site):
+    wanted = json.dumps({"id_token": {"email": None}})
+    body = tokens(site, claims=wanted)
+    with site.house.store.write() as session:  # registered anew, for another purpose
+        app = session.get_one(App, "site")
+        app.metadata_ = {**app.metadata_, "purposes": ["energy-advice"]}
+    for refused in (userinfo(site, body["access_token"]), site.refresh(body["refresh_token"], "site")):
+        assert error(refused, 403) == "access_denied"
+        assert refused.json()["reason"] == "purpose"
+    assert len([event for event in site.events("alice") if event["event"] == "access"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -219,6 +325,22 @@ def test_data_and_who_she_is_are_one_agreement(world):
         [f"{ISSUER}/data/city-energy"], [f"{ISSUER}/userinfo"]
     ]  # fmt: skip
     assert userinfo(world, body["access_token"]).json() == {"sub": claims(body["id_token"])["sub"]}
+
+
+def test_introspection_tells_of_a_token_only_what_it_is_good_for(world):
+    world.register("both", scope="openid", token_endpoint_auth_method="client_secret_basic")
+    code = answered(world.agree(world.browser("alice"), world.pushed("both", [usage()], scope="openid")))["code"]
+    at = f"{ISSUER}/userinfo", f"{ISSUER}/data/city-energy"
+    first = world.redeem(code, "both", resource=at[0]).json()
+    second = world.refresh(first["refresh_token"], "both", resource=at[1]).json()
+    for place, body in zip(at, (first, second), strict=True):
+        said = world.introspect(body["access_token"], "both").json()
+        assert said["aud"] == [place]
+        assert said["authorization_details"] == body["authorization_details"]
+        assert [one["locations"] for one in said["authorization_details"]] == [[place]]
+    whole = world.introspect(first["refresh_token"], "both").json()["authorization_details"]
+    assert [one["locations"] for one in whole] == [[at[1]], [at[0]]]
+    assert userinfo(world, second["access_token"]).status_code == 401
 
 
 def test_a_purpose_that_does_not_cover_her_name_does_not_give_it(world):
@@ -255,6 +377,29 @@ def test_tokens_that_open_nothing_at_userinfo(site):
     assert in_form.json()["name"] == "Alice"
     site.clock.passes(seconds=301)
     assert error(userinfo(site, body["access_token"]), 401) == "invalid_token"
+
+
+def test_two_tokens_are_one_too_many(site):
+    token = tokens(site)["access_token"]
+    headers = {"authorization": f"Bearer {token}"}
+    answer = site.browser().post("/userinfo", data={"access_token": token}, headers=headers)
+    assert error(answer, 400) == "invalid_request"
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_request"'
+
+
+@pytest.mark.parametrize("limit", [{"frequency": {"times": 1, "per": "day"}}, {"max_records": 1}])
+def test_no_limit_is_promised_that_nothing_keeps(world, limit):
+    world.register("site", **SITE)
+    asked = {**usage(), "locations": [f"{ISSUER}/userinfo"], "datatypes": ["identity.email"], "purpose": "sign-in",
+             "fields": ["email.address"], "period": {"history": "P1D", "future": True}}  # fmt: skip
+    assert world.push("site", [asked], scope="openid").status_code == 201
+    told = world.push("site", [{**asked, **limit}], scope="openid")
+    assert error(told, 400) == "invalid_authorization_details"
+    assert told.json()["term"] in limit
+
+
+def test_the_screen_says_that_an_account_is_read_as_often_as_the_app_asks(site):
+    assert "as often as the app asks" in visible(login(site, site.browser("alice")).text)
 
 
 def test_without_openid_it_is_forbidden(world):

@@ -91,6 +91,17 @@ def test_but_two_that_declare_the_same_do(plain):
     assert claims(tokens(plain, "patient/Energy.rs", resource=ENERGY)["access_token"])["aud"] == [ENERGY]
 
 
+def test_no_organisation_says_what_signing_in_means(world):
+    """Not even one whose declaration was taken when that was not yet a fault."""
+    world.register("site", profile="oidc", token_endpoint_auth_method="client_secret_basic", data=[],
+                   purposes=["sign-in"])  # fmt: skip
+    declared(world, "city-energy", {**OWN, "id": "openid"}, {**OWN, "id": "email"})
+    answer = world.push("site", "", authorization_details=None, scope="openid email")
+    assert answer.status_code == 201, answer.text
+    said = world.browser().get("/.well-known/oauth-protected-resource/data/city-energy").json()["scopes_supported"]
+    assert not {"openid", "email"} & set(said)
+
+
 def test_what_was_not_registered_is_refused(plain, world):
     assert error(request(plain, "energy:all", resource=ENERGY)) == "invalid_scope"
     assert error(world.push("meter", scope="energy:usage", resource=ENERGY)) == "invalid_scope"

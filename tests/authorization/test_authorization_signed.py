@@ -79,6 +79,16 @@ NOW = 1_763_890_200
         {"state": 1.5},
         {"state": True},
         {"state": None},
+        {"state": ["x"]},
+        {"state": "a\0b"},
+        {"nonce": {"x": 1}},
+        {"nonce": 5},
+        {"scope": ["openid"]},
+        {"max_age": "\0"},
+        {"max_age": [1]},
+        {"claims": "\0"},
+        {"resource": [1]},
+        {"authorization_details": 1},
     ],
 )
 def test_what_is_no_good_object_is_refused(signing, changes):
@@ -114,6 +124,10 @@ def test_a_fault_of_a_parameter_inside_is_told_as_of_one_outside(signing):
     details = [usage(valid_for="P90Y")]
     told = push(signing, signed(signing, authorization_details=details)).json()
     assert (told["error"], told["term"]) == ("invalid_authorization_details", "valid_for")
+
+
+def test_what_is_no_parameter_may_be_of_any_type(signing):
+    assert push(signing, signed(signing, colour=None, registration={"a": 1.5}, max_age=300)).status_code == 201
 
 
 def test_a_client_that_signs_its_requests_may_not_send_them_plain(signing):

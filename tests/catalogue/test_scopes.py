@@ -58,6 +58,8 @@ def test_a_good_one(policies: Path) -> None:
     [
         (("x:y", "x y"), "id: write it as apps send it"),
         (("x:y", "energy:usage"), "stands in another file"),
+        (("x:y", "openid"), "openid means something else"),
+        (("x:y", "data_access"), "data_access means something else"),
         (("energy-advice", "world-domination"), "is none of energy-advice"),
         (("energy.electricity.usage", "bank.accounts"), "does not cover bank.accounts"),
         (("energy.electricity.usage", "energy.colour"), "there is no 'energy.colour'"),
@@ -79,6 +81,7 @@ def test_a_declaration_speaks_of_its_own_data_alone() -> None:
     scope = {"id": "x:y", "purpose": "energy-advice", "valid_for": "P1M", "retention": "P1M", "data": [data]}
     document = {"sector": "energy", "datasets": [{"id": "energy.electricity.usage", "paths": ["/x"]}], "scope": [scope]}
     assert owned.scope_faults(document, catalogue) == []
+    assert "take another name" in str(owned.scope_faults({**document, "scope": [{**scope, "id": "email"}]}, catalogue))
     foreign = {**scope, "data": [{**data, "organisation": "harbour-bank"}]}
     assert [f.key for f in owned.scope_faults({**document, "scope": [foreign]}, catalogue)] == ["scope.x:y"]
     other = {**scope, "purpose": "household-budget", "data": [{**data, "dataset": "bank.accounts"}]}

@@ -193,6 +193,13 @@ def test_a_proof_of_something_else_is_refused(bank: Bank, key: Key, bound: str, 
     assert 'error="invalid_dpop_proof"' in found.headers["www-authenticate"]
 
 
+@pytest.mark.parametrize("nonce", ["not one of ours", "un défi", 5])
+def test_a_nonce_that_is_not_ours_is_answered_with_one_that_is(bank: Bank, key: Key, bound: str, nonce: Any) -> None:
+    found = shows(bank, bound, key.proof(bank, bound, nonce=nonce))
+    assert found.status == 401 and 'error="use_dpop_nonce"' in found.headers["www-authenticate"]
+    assert shows(bank, bound, key.proof(bank, bound, nonce=found.headers["dpop-nonce"])).status == 200
+
+
 def test_a_private_key_in_a_proof_is_refused(bank: Bank, key: Key, bound: str) -> None:
     assert shows(bank, bound, key.proof(bank, bound, header={"jwk": {**key.jwk, "d": key.jwk["x"]}})).status == 401
 

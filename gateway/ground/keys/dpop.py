@@ -8,7 +8,6 @@ Whether a proof was used before is remembered here for the data plane, and in th
 """
 
 import hashlib
-import hmac
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.errors import Unavailable
 from gateway.ground.keys import jose, keysets
+from gateway.ground.keys.opaque import same
 from gateway.ground.keys.ring import KeyRing
 
 WINDOW_SECONDS = 60  # how far `iat` may lie from now, either way
@@ -56,7 +56,7 @@ class Nonces:
         if nonce is None and not self.needed:
             return False
         turn = int(now) // NONCE_SECONDS
-        if isinstance(nonce, str) and any(hmac.compare_digest(nonce, self._of(one)) for one in (turn, turn - 1)):
+        if isinstance(nonce, str) and any(same(nonce, self._of(one)) for one in (turn, turn - 1)):
             return True
         raise NonceNeeded(self._of(turn))
 
@@ -153,7 +153,7 @@ class Proofs:
         head, body, signature = jose.split(proof)
         # 1. the key of the header is the key of the token
         key = self._key(head)
-        if bound and not hmac.compare_digest(key.thumbprint, bound):
+        if bound and not same(key.thumbprint, bound):
             return None
         # 2. made for this call: method, address, token, and now
         claims = jose.json_object(body)
@@ -163,7 +163,7 @@ class Proofs:
             return None
         if claims.get("htm") != method or not self._same_address(claims.get("htu"), path):
             return None
-        if ath and not hmac.compare_digest(str(claims.get("ath")).encode(), ath.encode()):
+        if ath and not same(str(claims.get("ath")), ath):
             return None
         # 3. by that key
         key.verify(f"{head}.{body}".encode(), signature)

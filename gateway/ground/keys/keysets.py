@@ -42,7 +42,7 @@ def fault(key: Mapping[str, Any], signs: Collection[str] = STRONG) -> str | None
     if not isinstance(kid, str) or not re.fullmatch(r"[\x21-\x7e]{1,200}", kid):
         return "kid: write 1 to 200 visible ASCII characters"
     kind = key.get("kty")
-    if kind not in ALGORITHMS:
+    if not isinstance(kind, str) or kind not in ALGORITHMS:
         return "kty: one of EC (P-256), RSA, OKP (Ed25519)"
     fitting = [name for name in ALGORITHMS[kind] if name in signs]
     if key.get("alg", fitting[0]) not in fitting:

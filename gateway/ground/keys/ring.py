@@ -94,6 +94,7 @@ class KeyRing:
         self._changing = threading.Lock()  # of the two before
         self._watched_since: float | None = None  # monotonic
         self._reading = _TokenKeyReading()
+        self._others_sign = True
         self.reading = threading.Lock()  # of whoever reads them and takes what was read: an older one never comes last
         if create:
             self.take([self.kept(SigningKey.made(), signs_from=0)], time.time())
@@ -195,9 +196,10 @@ class KeyRing:
 
     # ---- reading them again
 
-    def read_by(self, read: Callable[[], object]) -> None:
-        """`read` takes the token keys as they are in the database now."""
-        self._reading.read = read
+    def read_by(self, read: Callable[[], object], *, others: bool = True) -> None:
+        """`read` takes the token keys as they are in the database now. `others`: tokens are signed by other processes
+        too, perhaps by a key that this one has not read yet."""
+        self._reading.read, self._others_sign = read, others
 
     def read_again(self, since: float) -> bool:
         """Read the token keys again, or wait for a reading that began after `since` (monotonic). Whether there was one.
@@ -221,7 +223,7 @@ class KeyRing:
 
     def may_come(self, kid: str) -> bool:
         """Whether this unknown kid may be that of a key which this process has not read yet."""
-        return len(kid) == _KID and self._reading.read is not None
+        return len(kid) == _KID and self._others_sign and self._reading.read is not None
 
     def awaited_key(self, kid: str) -> ec.EllipticCurvePublicKey | None:
         """As `public_key`; one that is not known is looked for in the database, once. Never on the event loop."""

@@ -81,7 +81,9 @@ def begin(store: Store, ring: KeyRing, now: datetime, settle: timedelta = timede
             turn(session, _TURN)
             if not rows(session):
                 _begin(session, ring, found, now, settle)
-    ring.read_by(lambda: read(store, ring, time.time()))
+    # Where this process alone signs, it knows every key there is a token of. To wait for another would do harm: on
+    # SQLite a door that reads a token has the one writer's turn, and anybody can write a token with an unknown kid.
+    ring.read_by(lambda: read(store, ring, time.time()), others=not store.alone)
     if wrong := read(store, ring, now.timestamp()):
         raise Unavailable(
             f"keys: {store.where}: token key {wrong[0]} {UNSEALED}; put its row of the table signingkey back, or"
