@@ -180,11 +180,11 @@ def _period(item: AskItem, dataset: Dataset) -> dict[str, Any] | None:
     return {"history": period.history, "from": period.start, "to": period.end, "future": period.future}
 
 
-def _limits(item: AskItem, dataset: Dataset, catalogue: Catalogue, purpose: str) -> list[dict[str, Any]] | None:
-    """None: as often as the app likes, as for what the gateway tells of the account itself."""
+def _limits(item: AskItem, dataset: Dataset, catalogue: Catalogue, purpose: str) -> list[dict[str, Any]]:
+    """[]: as often as the app asks, as for what the gateway tells of the account itself."""
     own = [limit for limit in (item.frequency, dataset.frequency) if limit is not None]
     caps = catalogue.purposes[purpose].caps.frequency if dataset.format != ACCOUNT else ()
-    return [{"times": times, "per": per} for times, per in dict.fromkeys([*own, *caps])] or None
+    return [{"times": times, "per": per} for times, per in dict.fromkeys([*own, *caps])]
 
 
 def _alike(items: Sequence[AskItem], value: Any, label: Any) -> list[dict[str, Any]]:
