@@ -7,6 +7,7 @@ import subprocess
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -23,6 +24,7 @@ from gateway.ground.ops.metrics import METRICS, OUTCOMES
 from gateway.settings import Settings, shipped_policies, unsafe
 from tests.clients.play import NODE, missing_node, need_node
 from tests.ports import free_port
+from tests.worlds.chromium import PROGRAM, launched
 
 # Commands that are not run here, by how they begin, and why. Of `make`, the target must be there.
 ELSEWHERE = {
@@ -63,8 +65,10 @@ def test_a_reader_who_follows_a_document_succeeds(
     for block in blocks(document):
         assert block.language in LANGUAGES, f"{block.document}:{block.line}: say in which language it is"
         reader.follow(block)
-    if reader.passed_over:  # after all the rest
+    if reader.passed_over:  # after all the rest: say why
         need_node()
+        with launched():
+            pass
 
 
 class Reader:
@@ -102,11 +106,12 @@ class Reader:
     def type(self, block: Block) -> None:
         for command, shown in block.commands:
             line = self.here(command_of(command))
-            if line.startswith("npm install ") and not missing_node():
-                (self.shell.folder / "node_modules").symlink_to(NODE / "node_modules")
+            clients = self.shell.folder / "node_modules"
+            if line.startswith("npm install ") and not missing_node() and not clients.exists():
+                clients.symlink_to(NODE / "node_modules")
             if elsewhere(line):
                 continue
-            if line.startswith(NODES) and missing_node():
+            if (line.startswith("node ") and missing_node()) or (line.startswith(PAGES) and not can_show_pages()):
                 self.passed_over.append(line)
                 continue
             if line == "aval serve":
@@ -220,6 +225,59 @@ def walk(demo: Demo, shell: Shell, line: str) -> str:
     return opened + ended_line(told)
 
 
+def visited(demo: Demo, shell: Shell, line: str) -> str:
+    """Alice opens the website, agrees to be signed in there, and comes a second time, when nobody asks her."""
+    story = Story(demo)
+    with shell.start(f"{line} 2>&1") as site:
+        assert site.stdout
+        try:
+            told = site.stdout.readline()
+            address = told.split()[-1]
+            story.alice.origins += (address.removesuffix("/login"),)
+            story.sign_in()
+            screen = story.alice.get(address)
+            agreed = story.alice.submit(screen, screen.form("/consent/"), press="allow")
+            assert "Welcome, Alice Martin." in agreed.text
+            assert "Welcome, Alice Martin." in story.alice.get(address).text
+            return told + site.stdout.readline() + site.stdout.readline()
+        finally:
+            site.kill()
+            story.http.close()
+            story.alice._client.close()
+
+
+def shown_in_a_browser(demo: Demo, shell: Shell, line: str) -> str:
+    """The page of an app without a server, in Chromium, on an origin of its own. Alice has signed in before."""
+    story, address = Story(demo), f"http://localhost:{line.split()[-1]}/"
+    with shell.start(f"{line} 2>&1") as pages, launched() as chromium:
+        try:
+            story.sign_in()
+            story.link_city_energy()
+            assert answers(address, pages)
+            context = chromium.new_context(locale="en-GB")
+            own: Any = {"url": demo.url("gateway").replace("http:", "https:"), "secure": True, "httpOnly": True}
+            jar = story.alice._cookies[demo.url("gateway")]
+            context.add_cookies([{"name": name, "value": value, **own} for name, value in jar.items() if value])
+            page = context.new_page()
+            page.set_default_timeout(20_000)
+            page.goto(address)
+            page.locator("button").click()
+            page.locator("input[name='accounts:city-energy']").first.check()
+            page.locator("button[name=decision][value=allow]").click()
+            page.locator("pre:not(:empty)").wait_for()
+            assert page.locator("pre").text_content() == "200: interval.start, interval.value"
+            context.close()
+            return ""
+        finally:
+            pages.kill()
+            story.http.close()
+            story.alice._client.close()
+
+
+def can_show_pages() -> bool:
+    return bool(PROGRAM) and not missing_node()
+
+
 def ended_line(told: str) -> str:
     """What she pastes ends the line that the prompt began."""
     return told.replace("browser ends: ", "browser ends: …\n")
@@ -255,12 +313,14 @@ def ended(page: WebPage) -> str:
     return page.url
 
 
-NODES = ("node ",)
+PAGES = "python -m http.server"
 CONVERSATIONS = {
     "python first_call.py": first_call,
     "python signed_app.py": walk,
     "node fapi2_app.mjs": walk,
     "python dpop_app.py": walk,
+    "python website.py": visited,
+    "python -m http.server --bind 127.0.0.1 8499": shown_in_a_browser,
 }
 
 
