@@ -1,11 +1,13 @@
 """Every block of code in the documents does what it shows: a reader who follows them from top to bottom succeeds."""
 
+import contextlib
 import json
 import os
 import re
 import subprocess
+import threading
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,6 +54,7 @@ def elsewhere(line: str) -> bool:
     return any(line == begin or line.startswith(f"{begin} ") for begin in ELSEWHERE)
 
 
+@pytest.mark.timeout(400)  # a minute for the longest document, on a machine that does nothing else
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_reader_who_follows_a_document_succeeds(
     document: Path,
@@ -228,7 +231,7 @@ def walk(demo: Demo, shell: Shell, line: str) -> str:
 def visited(demo: Demo, shell: Shell, line: str) -> str:
     """Alice opens the website, agrees to be signed in there, and comes a second time, when nobody asks her."""
     story = Story(demo)
-    with shell.start(f"{line} 2>&1") as site:
+    with shell.start(f"{line} 2>&1") as site, ending(site):
         assert site.stdout
         try:
             told = site.stdout.readline()
@@ -285,7 +288,7 @@ def ended_line(told: str) -> str:
 
 def pasted(shell: Shell, line: str, answer: Callable[[str], str]) -> tuple[str, str, int]:
     """What the script printed before and after the answer to the address it prints, and how it ended."""
-    with shell.start(f"{line} 2>&1") as script:
+    with shell.start(f"{line} 2>&1") as script, ending(script):
         assert script.stdin and script.stdout
         try:
             opened = script.stdout.readline()
@@ -297,6 +300,17 @@ def pasted(shell: Shell, line: str, answer: Callable[[str], str]) -> tuple[str, 
             return opened, script.stdout.read(), script.wait(60)
         finally:
             script.kill()
+
+
+@contextlib.contextmanager
+def ending(process: "subprocess.Popen[str]", seconds: float = 90) -> Iterator[None]:
+    """A script that waits for what never comes is killed, and then has printed too little."""
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def refused(story: Story, address: str) -> str:
