@@ -237,7 +237,7 @@ def _one_purpose(details: list[dict[str, Any]], app: AppView, catalogue: Catalog
 
 
 def _same(details: list[dict[str, Any]], key: str) -> Any:
-    values = list(dict.fromkeys(row.get(key) for row in details))
+    values = list(dict.fromkeys(row.get(key, False) for row in details))  # once: false if it is not said
     if len(values) > 1:
         raise InvalidDetails(f"{key} differs between objects of one request", key)
     return values[0]
