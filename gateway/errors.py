@@ -31,7 +31,7 @@ REASONS: dict[str, tuple[int, str]] = {
     "not_yet_valid": (403, "The sharing has not begun yet."),
     "dataset": (403, "This type of data is not part of the sharing."),
     "account": (403, "This account is not part of the sharing."),
-    "field": (403, "The call asks for fields that are not part of the sharing."),
+    "field": (403, "The call asks for a field, or uses a parameter, that is not part of the sharing."),
     "period": (403, "The call asks for a time outside the agreed period."),
     "frequency": (429, "The agreed number of calls in this time is used up."),
     "too_many_calls": (429, "Too many calls in a short time. Try again after the seconds in Retry-After."),

@@ -92,13 +92,17 @@ def _shown(ctx: Context) -> tuple[str, str]:
 
 
 def _challenged(scheme: str, error: str, description: str = "", headers: dict[str, str] | None = None) -> Refused:
-    said = [f'error="{error}"'] if error else []
-    if scheme == "DPoP":
-        said.append(f'algs="{" ".join(ALGORITHMS)}"')
-    challenge = f"{scheme} {', '.join(said)}".strip()
+    """Without an error there was no token, and each way to show one is offered."""
+    offered = f'DPoP algs="{" ".join(ALGORITHMS)}"'
+    if not error:
+        challenge = f'Bearer realm="aval", {offered}'
+    elif scheme == "DPoP":
+        challenge = f'{offered}, error="{error}"'
+    else:
+        challenge = f'{scheme} error="{error}"'
     return Refused(
         error or "invalid_token",
         description,
         status=401,
-        headers={"WWW-Authenticate": challenge or scheme, **(headers or {})},
+        headers={"WWW-Authenticate": challenge, **(headers or {})},
     )

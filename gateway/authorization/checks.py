@@ -111,12 +111,16 @@ def claims(value: str, asking: Asking) -> str:
 def code_challenge_method(value: str, asking: Asking) -> None:
     """PKCE with S256 (RFC 9700 §2.1.1), required by most profiles. It is checked here, as Authlib does not insist."""
     wanted = asking.client.profile.challenged or "code_challenge" in asking.sent or value
+    if wanted and not value and "code_challenge" not in asking.sent:
+        raise Refused("invalid_request", "code_challenge is missing, and code_challenge_method with it: PKCE, S256.")
     if wanted and value not in rules.CHALLENGE_METHODS:
         raise Refused("invalid_request", "code_challenge_method must be S256.")
 
 
 def code_challenge(value: str, asking: Asking) -> str:
     wanted = asking.client.profile.challenged or "code_challenge_method" in asking.sent or value
+    if wanted and not value:
+        raise Refused("invalid_request", "code_challenge is missing.")
     if wanted and not _CHALLENGE.fullmatch(value):
         raise Refused("invalid_request", "code_challenge must be 43 characters of base64url.")
     return value

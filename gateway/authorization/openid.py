@@ -15,6 +15,7 @@ from gateway.authorization.rules import Refused
 from gateway.catalogue import Catalogue
 from gateway.catalogue.datasets import ACCOUNT
 from gateway.consent.itself import ITSELF, SIGN_IN, SIGN_IN_PURPOSE, USERINFO
+from gateway.consent.request import InvalidDetails
 from gateway.consent.terms import granted_items
 from gateway.ground.keys import strict
 
@@ -123,17 +124,21 @@ def details(
     catalogue: Catalogue,
     public_url: str,
 ) -> list[Any]:
-    """authorization_details that ask for what these scopes and claims mean, beside the `rows` that the app sent."""
+    """authorization_details that ask for what these scopes and claims mean, beside the `rows` that the app sent. Raises
+    InvalidDetails for those that the purpose of these rows does not cover."""
     if OPENID not in scopes:
         return []
     fields: dict[str, dict[str, None]] = {}
+    purpose = _of_first(rows, "purpose", SIGN_IN_PURPOSE)
     needed: dict[str, bool] = {}
     for scope in scopes:
         if scope in SCOPES:
+            _check_covered(purpose, "scope", scope, SCOPES, catalogue)
             fields[SCOPES[scope]], needed[SCOPES[scope]] = dict.fromkeys(catalogue.datasets[SCOPES[scope]].fields), True
     claimed = known(catalogue)
     for claim, essential in claims.all.items():
         dataset, field = claimed.get(claim, ("", ""))
+        _check_covered(purpose, "claims", claim, {name: of for name, (of, _) in claimed.items()}, catalogue)
         if dataset and needed.get(dataset) is not True:
             fields.setdefault(dataset, {})[field] = None
             needed[dataset] = needed.get(dataset, False) or essential
@@ -144,10 +149,10 @@ def details(
             "locations": [public_url + USERINFO],
             "datatypes": [dataset],
             "actions": ["read"],
-            "purpose": _of_first(rows, "purpose", SIGN_IN_PURPOSE),
+            "purpose": purpose,
             "fields": list(names),
             "period": {"history": "P1D", "future": True},
-            "valid_for": _of_first(rows, "valid_for", VALID_FOR),
+            **_lasting(rows),
             "retention": _of_first(rows, "retention", RETENTION),
             **({"once": True} if _of_first(rows, "once", False) else {}),
             "necessity": "required" if needed[dataset] else "optional",
@@ -155,6 +160,22 @@ def details(
         for dataset, names in fields.items()
         if dataset not in asked_already
     ]
+
+
+def _check_covered(purpose: object, term: str, name: str, means: Mapping[str, str], catalogue: Catalogue) -> None:
+    """`means`: what may stand in this term → the type of data for which it stands. Signing in goes with any purpose."""
+    known = catalogue.purposes.get(purpose) if isinstance(purpose, str) else None
+    if known is None or name not in means:
+        return
+    allowed = [one for one, dataset in means.items() if dataset == SIGN_IN or dataset in known.datasets]
+    if name not in allowed:
+        raise InvalidDetails(f"the purpose {known.code} does not cover it", term, name, " ".join(allowed))
+
+
+def _lasting(rows: list[Any]) -> dict[str, Any]:
+    """How long, as the app's own objects say it: until a time, or for a time."""
+    until = _of_first(rows, "valid_until", None)
+    return {"valid_for": _of_first(rows, "valid_for", VALID_FOR)} if until is None else {"valid_until": until}
 
 
 def _names(row: Mapping[str, Any]) -> Iterable[str]:

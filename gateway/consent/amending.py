@@ -11,7 +11,7 @@ part of the agreement already, so that no old data is taken from a new account, 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -114,7 +114,10 @@ def check(asked: Ask, action: str, target: Consent, agreed: Mapping[str, Any], n
     if asked.retention != agreed["retention"]["duration"]:
         kept = agreed["retention"]["duration"]
         raise InvalidDetails("the grant has another retention", "retention", asked.retention, kept)
-    if parse_duration(asked.valid_for).after(now) < datetime.fromisoformat(agreed["valid"]["until"]):
+    # A day is added because a request until the grant's own end is taken in whole days (request.py).
+    if parse_duration(asked.valid_for).after(now + timedelta(days=1)) < datetime.fromisoformat(
+        agreed["valid"]["until"]
+    ):
         raise InvalidDetails("the grant lasts longer", "valid_for", asked.valid_for, agreed["valid"]["until"])
     granted = {(item["organisation"], item["dataset"]): item for item in terms.granted_items(agreed)}
     for item in asked.items:

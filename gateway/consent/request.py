@@ -2,12 +2,14 @@
 
     JSON Schema (shape) → app's registration (who may ask for what) → purpose's caps (how much)
 
+What a grant told the app (granting.py) is a request, too: for the same again, of accounts that the person chooses anew.
 The result is an `Ask`, the one frozen object that screen, terms, receipt and log are built from.
 A request above a cap is refused with the term, what was asked and what is allowed, so
 that an app can correct itself; nothing is ever lowered silently.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -22,6 +24,7 @@ from gateway.consent.facts import AppView, DeclaredData, OrganisationFacts
 from gateway.consent.itself import ITSELF, SIGN_IN, USERINFO
 from gateway.ground.calendar.durations import parse as parse_duration
 
+_MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")  # what is told back of a name that an app sent
 _PER_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 365.2425 / 12, "year": 365.2425}
 
 
@@ -145,6 +148,7 @@ def validate(
         raise InvalidDetails("authorization_details is empty", "authorization_details")
     for position, row in enumerate(details):
         _shape(row, position, _validator(catalogue))
+    details = [_as_asked(row, now) for row in details]
     purpose = _one_purpose(details, app, catalogue)
     items: dict[tuple[str, str], AskItem] = {}
     for row in details:
@@ -171,10 +175,16 @@ def validate(
 def _shape(row: Any, position: int, validator: jsonschema.Draft202012Validator) -> None:
     if not isinstance(row, dict) or row.get("type") != "data_access":
         raise InvalidDetails("unknown type", f"[{position}].type", allowed="data_access")
+    if "valid_for" in row and "valid_until" in row:
+        raise InvalidDetails(f"[{position}]: valid_for or valid_until, not both", f"[{position}].valid_until")
+    if "valid_for" not in row and "valid_until" not in row:
+        raise InvalidDetails(f"[{position}].valid_for is missing, or valid_until", f"[{position}].valid_for")
     error = next(iter(validator.iter_errors(row)), None)
     if error:
         # The validator's message may repeat what the app sent, so only the member and the rule's name are told.
         where = _member([position, *error.absolute_path, *_missing(error)])
+        if error.validator == "additionalProperties":
+            raise _unknown(error, where)
         raise InvalidDetails(f"{where} does not fit the schema of data_access: {error.validator}", where)
 
 
@@ -192,6 +202,28 @@ def _missing(error: jsonschema.ValidationError) -> list[str]:
     return [name for name in required if name not in found][:1]
 
 
+def _unknown(error: jsonschema.ValidationError, where: str) -> InvalidDetails:
+    """`asked`: the member that the schema does not know, if its name can be told back. It gets into no log."""
+    schema: Any = error.schema
+    found: Any = error.instance
+    names = [name for name in found if name not in schema["properties"] and _MEMBER.fullmatch(name)]
+    allowed = " ".join(schema["properties"])
+    return InvalidDetails(f"{where} has a member that data_access does not have", where, "".join(names[:1]), allowed)
+
+
+def _as_asked(row: dict[str, Any], now: datetime | None) -> dict[str, Any]:
+    """The same with `valid_for` in place of `valid_until`, in whole days that end no later."""
+    if "valid_until" not in row:
+        return row
+    try:
+        until = datetime.fromisoformat(row["valid_until"])
+    except ValueError:
+        raise InvalidDetails("not a time of RFC 3339", "valid_until") from None
+    if now is None or until.tzinfo is None or (until - now).days < 1:
+        raise InvalidDetails("valid_until must lie a day ahead or more, with a zone; or say valid_for", "valid_until")
+    return {**row, "valid_for": f"P{(until - now).days}D"}
+
+
 def _one_purpose(details: list[dict[str, Any]], app: AppView, catalogue: Catalogue) -> Purpose:
     """The one purpose of the request. Each purpose gets a screen of its own, so two purposes are two requests."""
     codes = list(dict.fromkeys(row["purpose"] for row in details))
@@ -205,7 +237,7 @@ def _one_purpose(details: list[dict[str, Any]], app: AppView, catalogue: Catalog
 
 
 def _same(details: list[dict[str, Any]], key: str) -> Any:
-    values = list(dict.fromkeys(row.get(key) for row in details))
+    values = list(dict.fromkeys(row.get(key, False) for row in details))  # once: false if it is not said
     if len(values) > 1:
         raise InvalidDetails(f"{key} differs between objects of one request", key)
     return values[0]
@@ -226,9 +258,27 @@ def _within_caps(row: dict[str, Any], purpose: Purpose) -> None:
             raise InvalidDetails("not a usable duration", term, asked) from None
         if length > getattr(caps, bound).length + 0.01:
             raise InvalidDetails("above the purpose's cap", term, asked, caps.texts[bound])
-    frequency = row.get("frequency")
-    if frequency:
-        _frequency_within(frequency, caps.frequency)
+    for limit in _limits(row):
+        _frequency_within(limit, caps.frequency)
+
+
+def _limits(row: dict[str, Any]) -> list[dict[str, Any]]:
+    said = row.get("frequency", [])
+    return said if isinstance(said, list) else [said]
+
+
+def _own_limit(row: dict[str, Any], purpose: Purpose, dataset: Dataset) -> tuple[int, str] | None:
+    """How often, as the app asks. A grant tells this first, and then the caps, which hold anyway."""
+    said = [(int(limit["times"]), str(limit["per"])) for limit in _limits(row)]
+    caps = [limit for limit in (*purpose.caps.frequency, dataset.frequency) if limit is not None]
+    for limit in said[1:]:
+        if limit not in caps:
+            raise InvalidDetails("one limit, and caps that hold anyway", "frequency", allowed=_told(caps))
+    return said[0] if said else None
+
+
+def _told(limits: Sequence[tuple[int, str]]) -> str:
+    return ", ".join(f"{times} per {per}" for times, per in limits)
 
 
 def _ends_within_caps(row: dict[str, Any], purpose: Purpose, now: datetime) -> None:
@@ -253,7 +303,7 @@ def _frequency_within(frequency: dict[str, Any], caps: Sequence[tuple[int, str]]
                 f"above {whose} cap",
                 "frequency",
                 f"{frequency['times']} per {frequency['per']}",
-                ", ".join(f"{times} per {per}" for times, per in caps),
+                _told(caps),
             )
 
 
@@ -278,10 +328,11 @@ def _items(
                 raise InvalidDetails(
                     "the purpose does not cover this data", "datatypes", dataset, " ".join(purpose.datasets)
                 )
-            if known.format == ACCOUNT and (stray := [name for name in ("frequency", "max_records") if name in row]):
+            if known.format == ACCOUNT and (stray := [name for name in ("frequency", "max_records") if row.get(name)]):
                 raise InvalidDetails("nothing counts how often an account is read", stray[0])
-            if "frequency" in row and known.frequency is not None:
-                _frequency_within(row["frequency"], [known.frequency], "the type of data's")
+            own_cap = [known.frequency] if known.frequency else []
+            for limit in _limits(row):
+                _frequency_within(limit, own_cap, "the type of data's")
             declared = _declared(app, organisation.id, dataset, known)
             fields = _fields(row.get("fields"), declared, known)
             if row.get("necessity") == "required" and declared.necessity != "required":
@@ -292,7 +343,7 @@ def _items(
                     dataset=dataset,
                     fields=fields,
                     period=period,
-                    frequency=(int(row["frequency"]["times"]), row["frequency"]["per"]) if "frequency" in row else None,
+                    frequency=_own_limit(row, purpose, known),
                     records_max=int(row["max_records"]) if "max_records" in row else None,
                     necessity=row.get("necessity", declared.necessity),
                     reason=row.get("reason") or declared.reason,

@@ -337,6 +337,16 @@ def test_she_is_asked_only_for_the_difference_and_nothing_of_it_is_ticked(world,
     assert "this one replaces it" not in shown
 
 
+def test_what_was_granted_can_be_sent_along_with_what_is_new(world, ledger):
+    old = ledger.first(USAGE)
+    [granted] = old["authorization_details"]
+    end = {"valid_until": granted["valid_until"], "retention": granted["retention"]}
+    new = {name: value for name, value in {**wants(SUMMARY), **end}.items() if name != "valid_for"}
+    both = ledger.granted(ledger.pushed(granted, new, **merge(old["grant_id"])), SUMMARY)
+    assert both["grant_id"] == old["grant_id"] and set(told(both)) == {USAGE, SUMMARY}
+    assert {one["valid_until"] for one in both["authorization_details"]} == {granted["valid_until"]}
+
+
 def test_T7_refusing_what_is_new_leaves_the_rest(world, ledger):
     old = ledger.first(USAGE)
     new = ledger.granted(ledger.pushed(wants(SUMMARY), **merge(old["grant_id"])))

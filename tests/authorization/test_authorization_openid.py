@@ -346,7 +346,7 @@ def test_introspection_tells_of_a_token_only_what_it_is_good_for(world):
 def test_a_purpose_that_does_not_cover_her_name_does_not_give_it(world):
     world.register("meter-plus", scope="openid profile")
     told = world.push("meter-plus", [usage()], scope="openid profile").json()
-    assert (told["error"], told["term"]) == ("invalid_authorization_details", "datatypes")
+    assert (told["error"], told["term"]) == ("invalid_authorization_details", "scope")
 
 
 def test_scopes_that_were_not_registered(world, site):
@@ -400,6 +400,27 @@ def test_no_limit_is_promised_that_nothing_keeps(world, limit):
 
 def test_the_screen_says_that_an_account_is_read_as_often_as_the_app_asks(site):
     assert "as often as the app asks" in visible(login(site, site.browser("alice")).text)
+
+
+def test_without_a_token_every_way_to_show_one_is_offered(site):
+    """RFC 9110 §11.6.1: one field, two challenges; no error, since nothing was tried (RFC 6750 §3.1)."""
+    bearer, dpop = site.browser().get("/userinfo").headers["www-authenticate"].split(", ")
+    assert bearer == 'Bearer realm="aval"' and dpop.startswith('DPoP algs="') and "ES256" in dpop.split()[1]
+    assert userinfo(site, "x").headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert userinfo(site, "x", "DPoP").headers["www-authenticate"].startswith("DPoP algs=")
+
+
+def test_a_scope_or_claim_that_the_purpose_does_not_cover_is_named(site):
+    site.register("both", **{**SITE, "purposes": ["sign-in", "energy-advice"], "scope": "openid profile email"})
+    site.register("meters", **{**SITE, "purposes": ["energy-advice"], "scope": "openid profile email"})
+    for app in ("both", "meters"):
+        refused = site.push(app, [usage()], scope="openid profile").json()
+        assert (refused["error"], refused["term"]) == ("invalid_authorization_details", "scope")
+        assert (refused["asked"], refused["allowed"]) == ("profile", "openid") and "energy-advice" in refused["why"]
+        wanted = json.dumps({"userinfo": {"email": None, "no_such_claim": None}})
+        refused = site.push(app, [usage()], scope="openid", claims=wanted).json()
+        assert (refused["term"], refused["asked"]) == ("claims", "email")
+        assert set(refused["allowed"].split()) == {"sub", "auth_time", "acr", "amr"}
 
 
 def test_without_openid_it_is_forbidden(world):

@@ -122,6 +122,22 @@ def test_half_of_pkce_is_none(classic):
         assert answered(answer)["error"] == "invalid_request"
 
 
+def test_what_is_missing_of_pkce_is_named(classic):
+    said = [
+        classic.push("meter", **changes).json()["error_description"]
+        for changes in (
+            {"code_challenge": None, "code_challenge_method": None},
+            {"code_challenge": None},
+            {"code_challenge_method": None},
+        )
+    ]
+    assert said == [
+        "code_challenge is missing, and code_challenge_method with it: PKCE, S256.",
+        "code_challenge is missing.",
+        "code_challenge_method must be S256.",
+    ]
+
+
 def test_its_secret_comes_in_the_way_it_registered(classic):
     form = {"grant_type": "refresh_token", "refresh_token": "x"}
     basic = classic.post("/token", form, "classic")  # by HTTP Basic

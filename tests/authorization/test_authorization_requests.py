@@ -34,6 +34,37 @@ def test_a_pushed_request_gets_a_request_uri_for_a_short_time(world):
 @pytest.mark.parametrize(
     "asked",
     [
+        {"frequency": {"times": 100, "per": "week"}},
+        {"period": {"from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"}, "max_records": 50},
+        {"once": True},
+    ],
+)
+def test_what_was_granted_is_a_request_for_the_same(world, asked):
+    first = world.tokens(details=[usage(**asked)])["authorization_details"]
+    assert first[0]["accounts"] and first[0]["valid_until"]
+    again = world.tokens(details=first)["authorization_details"]
+    timeless = [{**one, "valid_until": None} for one in again]
+    assert timeless == [{**one, "valid_until": None} for one in first]
+    assert again[0]["valid_until"] <= first[0]["valid_until"]
+
+
+def test_accounts_of_a_request_choose_none_for_her(world):
+    """She chooses; what an app writes there, also of somebody else's, changes nothing."""
+    granted = world.tokens(details=[usage(accounts=["of Mallory's"])])["authorization_details"]
+    assert len(granted[0]["accounts"]) == 1 and "Mallory" not in str(granted)
+
+
+def test_a_member_of_the_details_that_is_not_known_is_named_and_is_in_no_log(world, capsys):
+    refused = world.push(details=[usage(consent_id="x")]).json()
+    assert (refused["error"], refused["term"]) == ("invalid_authorization_details", "[0]")
+    assert refused["asked"] == "consent_id" and "consent_id" not in refused["allowed"].split()
+    said = capsys.readouterr().out
+    assert "invalid_authorization_details" in said and "consent_id" not in said
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
         "https://app.example/cb/path?a=b&c=d",
         "https://app.example/cb/Path/?a=b&c=d",
         "https://app.example/cb/Path?a=b&c=d&e=f",
@@ -306,8 +337,8 @@ def test_a_member_that_does_not_fit_is_named(world, changes, term):
     assert (body["error"], body["term"]) == ("invalid_authorization_details", term)
 
 
-def test_a_member_nobody_knows_is_refused_without_repeating_its_name(world):
-    answer = world.push(details=[usage(**{"a-secret-of-alice": 1})])
+def test_a_member_nobody_knows_whose_name_is_no_name_is_refused_without_repeating_it(world):
+    answer = world.push(details=[usage(**{"a secret of alice": 1})])
     assert answer.status_code == 400 and "secret" not in answer.text
 
 

@@ -19,6 +19,7 @@ from tests.worlds.consent import (
     FOR,
     HARBOUR_BANK,
     MEADOW_HEALTH,
+    START,
     URL,
     WATT_COACH,
     energy_details,
@@ -115,6 +116,57 @@ def test_bad_details_are_refused_with_a_reason_in_ascii(check: Callable[..., Ask
     with pytest.raises(InvalidDetails) as refused:
         check(energy_details(**change))
     assert refused.value.why.isascii() and refused.value.why
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("extra", "extra"), ("data-set_2", "data-set_2"), ("<b>", ""), ("\u00e9t\u00e9", ""), ("x" * 41, ""), ("", "")],
+)
+def test_a_member_that_is_not_known_is_named_if_its_name_can_be_told_back(
+    check: Callable[..., Ask], name: str, told: str
+) -> None:
+    with pytest.raises(InvalidDetails) as refused:
+        check(energy_details(**{name: "secret"}))
+    assert (refused.value.term, refused.value.asked) == ("[0]", told) and "accounts" in refused.value.allowed.split()
+    with pytest.raises(InvalidDetails) as within:
+        check(energy_details(period={"history": "P1M", name: True}))
+    assert (within.value.term, within.value.asked) == ("[0].period", told)
+    assert within.value.allowed == "history from to future"
+
+
+def test_of_several_limits_the_first_is_asked_and_the_others_hold_anyway(check: Callable[..., Ask]) -> None:
+    caps = {"times": 24, "per": "day"}
+    ask = check(energy_details(frequency=[{"times": 100, "per": "week"}, caps]))
+    assert {item.frequency for item in ask.items} == {(100, "week")}
+    assert {item.frequency for item in check(energy_details(frequency=[])).items} == {None}
+    for others in ([{"times": 23, "per": "day"}], [caps, {"times": 1, "per": "year"}], [{"times": 25, "per": "day"}]):
+        with pytest.raises(InvalidDetails) as refused:
+            check(energy_details(frequency=[{"times": 100, "per": "week"}, *others]))
+        assert (refused.value.term, refused.value.allowed) == ("frequency", "24 per day")
+
+
+@pytest.mark.parametrize(
+    ("until", "asked"),
+    [("2026-04-02T09:30:00Z", "P1D"), ("2026-05-01T09:29:59+00:00", "P29D"), ("2027-04-01T09:30:00+00:00", "P365D")],
+)
+def test_an_end_becomes_whole_days_that_end_no_later(catalogue: Catalogue, until: str, asked: str) -> None:
+    details = energy_details(valid_until=until)
+    del details[0]["valid_for"]
+    assert validate(details, WATT_COACH, DIRECTORY, catalogue, URL, START).valid_for == asked
+
+
+@pytest.mark.parametrize(
+    "until",
+    ["2026-04-02T09:29:59Z", "2026-05-01T09:30:00", "soon", "0001-01-01T00:00:00Z", "2027-04-03T09:30:00Z", 5, None],
+)
+def test_an_end_that_is_over_or_above_the_cap_is_refused(catalogue: Catalogue, until: object) -> None:
+    details = energy_details(valid_until=until)
+    with pytest.raises(InvalidDetails):  # both are said
+        validate(details, WATT_COACH, DIRECTORY, catalogue, URL, START)
+    del details[0]["valid_for"]
+    with pytest.raises(InvalidDetails) as refused:
+        validate(details, WATT_COACH, DIRECTORY, catalogue, URL, START)
+    assert refused.value.term in ("valid_until", "[0].valid_until", "valid_for")
 
 
 @pytest.mark.parametrize("details", [[], [None], ["data_access"], [[]], [{"type": "data_access"}]])

@@ -20,7 +20,9 @@ if str(ROOT) not in sys.path:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """What `make demo` starts, on free ports."""
     prepared = demo_setup.prepare(tmp_path_factory.mktemp("demo"), 0)
-    demo_setup.start(prepared, lambda _line: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AVAL_DPOP_NONCES", "true")  # what is shown of nonces is of use without them too
+        demo_setup.start(prepared, lambda _line: None)
     yield prepared
     demo_setup.stop(prepared)
 

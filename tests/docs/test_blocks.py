@@ -1,12 +1,15 @@
 """Every block of code in the documents does what it shows: a reader who follows them from top to bottom succeeds."""
 
+import contextlib
 import json
 import os
 import re
 import subprocess
+import threading
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -21,7 +24,9 @@ from gateway.cli.demo_story import Story
 from gateway.cli.demo_visitor import WebPage
 from gateway.ground.ops.metrics import METRICS, OUTCOMES
 from gateway.settings import Settings, shipped_policies, unsafe
+from tests.clients.play import NODE, missing_node, need_node
 from tests.ports import free_port
+from tests.worlds.chromium import PROGRAM, launched
 
 # Commands that are not run here, by how they begin, and why. Of `make`, the target must be there.
 ELSEWHERE = {
@@ -37,16 +42,19 @@ ELSEWHERE = {
     "python -m tests.bench": "minutes, and two cores with nothing else at work",
     ".venv/bin/python -m pytest": "tests inside a test",
     ".venv/bin/aval demo --story": "tests/journeys/test_story.py tells it",
+    "npm install": "installs from the network; the clients of `make clients` are put in its place",
+    "curl --cert": "the demo has no address for certificates; tests/clients/test_clients_profiles.py shows them",
     "aval compile": "minutes of a C compiler; tests/ops/test_compiled.py runs what it has made, where it has",
 }
 ASKING = {"README.md": "watt-coach", "gateway/docs/apps.md": "my-app"}  # document → the app whose requests it shows
-LANGUAGES = {"sh", "console", "toml", "json", "python", "yaml"}
+LANGUAGES = {"sh", "console", "toml", "json", "python", "yaml", "javascript", "html"}
 
 
 def elsewhere(line: str) -> bool:
     return any(line == begin or line.startswith(f"{begin} ") for begin in ELSEWHERE)
 
 
+@pytest.mark.timeout(400)  # a minute for the longest document, on a machine that does nothing else
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_reader_who_follows_a_document_succeeds(
     document: Path,
@@ -60,6 +68,10 @@ def test_a_reader_who_follows_a_document_succeeds(
     for block in blocks(document):
         assert block.language in LANGUAGES, f"{block.document}:{block.line}: say in which language it is"
         reader.follow(block)
+    if reader.passed_over:  # after all the rest: say why
+        need_node()
+        with launched():
+            pass
 
 
 class Reader:
@@ -69,6 +81,8 @@ class Reader:
         self, demo: Demo, shell: Shell, servers: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.demo, self.shell, self.servers, self.monkeypatch = demo, shell, servers, monkeypatch
+        self.app_port = free_port()  # where the app of a document is, in the place of 8499
+        self.passed_over: list[str] = []  # what needs Node or its clients, which are not here
 
     def follow(self, block: Block) -> None:
         if block.file:
@@ -81,6 +95,8 @@ class Reader:
                 "json": self.push,
                 "python": self.compile,
                 "yaml": self.watch,
+                "javascript": self.parse,
+                "html": self.keep,
             }[block.language](block)
         except AssertionError as error:
             raise AssertionError(f"{block.document}:{block.line}: {error}") from error
@@ -88,17 +104,23 @@ class Reader:
     def here(self, text: str) -> str:
         for name, above in PORTS.items():
             text = text.replace(f"localhost:{8400 + above}", f"localhost:{self.demo.ports[name]}")
-        return text
+        return re.sub(r"\b8499\b", str(self.app_port), text)
 
     def type(self, block: Block) -> None:
         for command, shown in block.commands:
             line = self.here(command_of(command))
+            clients = self.shell.folder / "node_modules"
+            if line.startswith("npm install ") and not missing_node() and not clients.exists():
+                clients.symlink_to(NODE / "node_modules")
             if elsewhere(line):
+                continue
+            if (line.startswith("node ") and missing_node()) or (line.startswith(PAGES) and not can_show_pages()):
+                self.passed_over.append(line)
                 continue
             if line == "aval serve":
                 self.serve()
-            elif line in CONVERSATIONS:
-                printed(self.here(shown), CONVERSATIONS[line](self.demo, self.shell, line))
+            elif command_of(command) in CONVERSATIONS:
+                printed(self.here(shown), CONVERSATIONS[command_of(command)](self.demo, self.shell, line))
             else:
                 told = self.shell.run(line)
                 if shown:
@@ -137,7 +159,9 @@ class Reader:
         form = {
             "client_id": app,
             "response_type": "code",
-            "redirect_uri": "http://localhost:8499/callback" if app == "my-app" else f"{self.demo.url(app)}/callback",
+            "redirect_uri": self.here("http://localhost:8499/callback")
+            if app == "my-app"
+            else f"{self.demo.url(app)}/callback",
             "state": "of the reader's",
             "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
             "code_challenge_method": "S256",
@@ -148,6 +172,15 @@ class Reader:
 
     def compile(self, block: Block) -> None:
         compile(block.text, block.file, "exec")
+
+    def parse(self, block: Block) -> None:
+        if missing_node():
+            self.passed_over.append(block.file)
+        else:
+            self.shell.run(f"node --check {block.file}")
+
+    def keep(self, block: Block) -> None:
+        assert block.file, "a page that nothing shows"
 
     def watch(self, block: Block) -> None:
         """Alerts ask for metrics that there are, and for outcomes that there can be."""
@@ -169,7 +202,7 @@ def first_call(demo: Demo, shell: Shell, line: str) -> str:
     try:
         story.sign_in()
         story.link_city_energy()
-        _, told, code = pasted(shell, line, lambda address: "http://localhost:8499/callback?code=x")
+        _, told, code = pasted(shell, line, lambda address: "http://localhost/callback?code=x")
         assert code == 1 and "not the answer to this request" in told, told
         _, told, code = pasted(shell, line, lambda address: refused(story, address))
         assert code == 1 and told.endswith("not granted: access_denied\n"), told
@@ -178,20 +211,106 @@ def first_call(demo: Demo, shell: Shell, line: str) -> str:
         story.http.close()
         story.alice._client.close()
     assert code == 0, told
-    return opened + told.replace(": granted", ": …\ngranted")  # her line ends what the prompt began
+    return opened + ended_line(told)
+
+
+def walk(demo: Demo, shell: Shell, line: str) -> str:
+    """Alice opens the address that the script prints, agrees, and pastes the address at which she ends."""
+    story = Story(demo)
+    try:
+        story.sign_in()
+        story.link_city_energy()
+        opened, told, code = pasted(shell, line, lambda address: agreed(story, address))
+    finally:
+        story.http.close()
+        story.alice._client.close()
+    assert code == 0, told
+    return opened + ended_line(told)
+
+
+def visited(demo: Demo, shell: Shell, line: str) -> str:
+    """Alice opens the website, agrees to be signed in there, and comes a second time, when nobody asks her."""
+    story = Story(demo)
+    with shell.start(f"{line} 2>&1") as site, ending(site):
+        assert site.stdout
+        try:
+            told = site.stdout.readline()
+            address = told.split()[-1]
+            story.alice.origins += (address.removesuffix("/login"),)
+            story.sign_in()
+            screen = story.alice.get(address)
+            agreed = story.alice.submit(screen, screen.form("/consent/"), press="allow")
+            assert "Welcome, Alice Martin." in agreed.text
+            assert "Welcome, Alice Martin." in story.alice.get(address).text
+            return told + site.stdout.readline() + site.stdout.readline()
+        finally:
+            site.kill()
+            story.http.close()
+            story.alice._client.close()
+
+
+def shown_in_a_browser(demo: Demo, shell: Shell, line: str) -> str:
+    """The page of an app without a server, in Chromium, on an origin of its own. Alice has signed in before."""
+    story, address = Story(demo), f"http://localhost:{line.split()[-1]}/"
+    with shell.start(f"{line} 2>&1") as pages, launched() as chromium:
+        try:
+            story.sign_in()
+            story.link_city_energy()
+            assert answers(address, pages)
+            context = chromium.new_context(locale="en-GB")
+            own: Any = {"url": demo.url("gateway").replace("http:", "https:"), "secure": True, "httpOnly": True}
+            jar = story.alice._cookies[demo.url("gateway")]
+            context.add_cookies([{"name": name, "value": value, **own} for name, value in jar.items() if value])
+            page = context.new_page()
+            page.set_default_timeout(20_000)
+            page.goto(address)
+            page.locator("button").click()
+            page.locator("input[name='accounts:city-energy']").first.check()
+            page.locator("button[name=decision][value=allow]").click()
+            page.locator("pre:not(:empty)").wait_for()
+            assert page.locator("pre").text_content() == "200: interval.start, interval.value"
+            context.close()
+            return ""
+        finally:
+            pages.kill()
+            story.http.close()
+            story.alice._client.close()
+
+
+def can_show_pages() -> bool:
+    return bool(PROGRAM) and not missing_node()
+
+
+def ended_line(told: str) -> str:
+    """What she pastes ends the line that the prompt began."""
+    return told.replace("browser ends: ", "browser ends: …\n")
 
 
 def pasted(shell: Shell, line: str, answer: Callable[[str], str]) -> tuple[str, str, int]:
     """What the script printed before and after the answer to the address it prints, and how it ended."""
-    with shell.start(f"{line} 2>&1") as script:
+    with shell.start(f"{line} 2>&1") as script, ending(script):
         assert script.stdin and script.stdout
         try:
             opened = script.stdout.readline()
-            script.stdin.write(f"{answer(opened.split()[1])}\n")
+            while opened and not opened.splitlines()[-1].startswith("Open "):
+                opened += (line := script.stdout.readline())
+                assert line, opened
+            script.stdin.write(f"{answer(opened.split()[-1])}\n")
             script.stdin.close()
             return opened, script.stdout.read(), script.wait(60)
         finally:
             script.kill()
+
+
+@contextlib.contextmanager
+def ending(process: "subprocess.Popen[str]", seconds: float = 90) -> Iterator[None]:
+    """A script that waits for what never comes is killed, and then has printed too little."""
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def refused(story: Story, address: str) -> str:
@@ -204,11 +323,19 @@ def agreed(story: Story, address: str) -> str:
 
 
 def ended(page: WebPage) -> str:
-    assert urlsplit(page.url).port == 8499, page.text
+    assert page.status == 0 and urlsplit(page.url).path == "/callback", page.text
     return page.url
 
 
-CONVERSATIONS = {"python first_call.py": first_call}
+PAGES = "python -m http.server"
+CONVERSATIONS = {
+    "python first_call.py": first_call,
+    "python signed_app.py": walk,
+    "node fapi2_app.mjs": walk,
+    "python dpop_app.py": walk,
+    "python website.py": visited,
+    "python -m http.server --bind 127.0.0.1 8499": shown_in_a_browser,
+}
 
 
 def test_every_command_that_is_not_run_here_is_there() -> None:

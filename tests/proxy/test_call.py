@@ -88,6 +88,7 @@ def test_native_account_numbers_open_nothing(bank: Bank) -> None:
 def test_parameters_that_could_widen_the_answer_are_refused(bank: Bank, query: str) -> None:
     refused = bank.reads(f"{bank.path}?{query}")
     assert refused.status == 403 and refused.reason == "field"
+    assert "parameter" in refused.json["title"] and refused.json["asked"] == query.partition("=")[0]
     assert not bank.organisation.seen
 
 

@@ -122,6 +122,12 @@ def test_exactly_our_own_host_is_served(bank: Bank, host: bytes, status: int) ->
     assert statuses(exchange(bank.world, b"GET /healthz HTTP/1.1\r\n" + host + b"\r\n")) == [status]
 
 
+def test_who_calls_by_another_name_is_told_the_right_one(bank: Bank) -> None:
+    said = exchange(bank.world, b"GET /healthz HTTP/1.1\r\nHost: mallory.example\r\n\r\n")
+    assert f"this gateway answers to {bank.world.settings.host_header}".encode() in said
+    assert b"mallory" not in said
+
+
 @pytest.mark.parametrize(
     "line",
     [

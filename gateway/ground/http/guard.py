@@ -54,6 +54,8 @@ class Guarded:
     def __init__(self, app: App, settings: Settings) -> None:
         self._app = app
         self._host = settings.host_header.lower().encode()
+        self._wrong_host = f"host: this gateway answers to {settings.host_header}"  # it is public
+        self._wrong_mtls_host = f"host: with certificates this gateway answers to {settings.mtls_host_header}"
         self._trusted = Proxies(settings)
         self._said = _SaidByProxy(settings)
         self._forged = re.compile(b"|".join((_FORGED, *map(re.escape, self._said.names))))
@@ -113,11 +115,11 @@ class Guarded:
         """Of a request that was not sent to the public address. The only other one is that for mutual TLS: on a port of
         its own, or through a trusted proxy, which then says what it was shown."""
         if host != self._said.host or not host:
-            return 400, "host"
+            return 400, self._wrong_mtls_host if SCOPE in scope else self._wrong_host
         if SCOPE in scope:  # the connection has said it
             return None
         if not self._said.names or not scope.get("client") or not self._trusted.trusts(scope["client"][0]):
-            return 400, "host"
+            return 400, self._wrong_host
         return self._said.read(scope)
 
 

@@ -17,7 +17,7 @@ ADVICE = {
     "period": "Ask for a time within `allowed`, or leave the time out: the answer is then cut to what was agreed.",
     "account": "Use the account references of your token response.",
     "dataset": "Read authorization_details of your token response: it says what was granted.",
-    "field": "Leave out the parameter: it would show or probe what is not part of the sharing.",
+    "field": "Leave out what `asked` names: it is unknown, or would show or probe what is not shared; see `allowed`.",
     "log_frozen": "Keep your tokens and wait for the seconds in Retry-After: the operator has to look first.",
     "no_consent": "Forget the tokens and send the person a new request.",
     "not_yet_valid": "Try again after the time in `allowed`.",
