@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway import __version__, errors, retention
 from gateway.apps import pages as app_pages
 from gateway.authorization import api as authorization_api
-from gateway.authorization import endpoints, families
+from gateway.authorization import endpoints, families, registering
 from gateway.authorization import pages as authorization_pages
 from gateway.authorization.protocol import Protocol
 from gateway.authorization.server import CODE, REFRESH
@@ -133,6 +133,7 @@ def doors(house: House) -> list[Door]:
         *app_pages.DOORS,
         *organisation_pages.doors(rooms.waiting),
         *authorization_api.doors(PROTOCOL, rooms),
+        *registering.doors(PROTOCOL),
         *authorization_pages.doors(PROTOCOL, rooms, partial(screen_pages.screen, rooms)),
         *screen_pages.doors(rooms),
         *sharing_pages.doors(rooms),

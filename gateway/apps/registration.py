@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway.apps.profiles import DEFAULT, PROFILES, Profile
 from gateway.apps.tables import App
@@ -29,7 +30,9 @@ class Registration:
     id_token_alg: str  # ID tokens are signed so
     userinfo_alg: str  # the answer of /userinfo is a JWT, signed so; "": plain JSON
     scopes: tuple[str, ...]  # that it may ask for, besides those that mean nothing
-    jwks: Mapping[str, Any]
+    jwks: Mapping[str, Any]  # that hold now, wherever they stand
+    jwks_uri: str  # where they stand; "": in the registration
+    reader: str  # under which it knows people: apps with the same have the same `sub` for a person
 
     @property
     def public(self) -> bool:
@@ -65,5 +68,13 @@ def registration(row: App) -> Registration:
         id_token_alg=said.get("id_token_signed_response_alg") or "ES256",
         userinfo_alg=said.get("userinfo_signed_response_alg") or "",
         scopes=scopes_of(said),
-        jwks=said["jwks"] or {"keys": []},
+        jwks=(row.jwks_read if said.get("jwks_uri") else said["jwks"]) or {"keys": []},
+        jwks_uri=said.get("jwks_uri") or "",
+        reader=reader_of(row),
     )
+
+
+def reader_of(row: App) -> str:
+    """Who is told a person's `sub`, and apart from whom: the app, or all apps of one sector (OpenID Connect Core §8.1)."""
+    uri = row.metadata_.get("sector_identifier_uri")
+    return f"sector:{urlsplit(uri).hostname}" if uri else row.client_id

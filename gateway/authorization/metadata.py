@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.authorization import openid, rules
+from gateway.authorization import openid, registering, rules
 from gateway.authorization import scopes as scoped
 from gateway.authorization.assertions import ALGORITHMS
 from gateway.authorization.parameters import PARAMETERS
@@ -34,6 +34,8 @@ def server(house: House, protocol: Protocol, organisations: list[OrganisationVie
         if endpoint.methods:
             said[f"{endpoint.member}_auth_methods_supported"] = list(endpoint.methods)
             said[f"{endpoint.member}_auth_signing_alg_values_supported"] = list(ALGORITHMS)
+    if registering.is_on(house):
+        said["registration_endpoint"] = settings.public_url + registering.PATH
     for parameter in PARAMETERS:
         said |= parameter.says
     return said

@@ -127,7 +127,7 @@ def _refused(visit: Visit, refused: Refused) -> Response:
 
 def load_client(visit: Visit) -> None:
     """The app that the link names."""
-    app = visit.ctx.session.get(App, visit.sent.get("client_id", ""))
+    app = clients.find(visit.ctx.session, visit.sent.get("client_id", ""))
     if app is None:
         raise Refused("invalid_client", page="unknown_app")
     if app.status != "active":
@@ -288,7 +288,7 @@ def _to_continue(others: Facts, ctx: Context, row: AuthorizationRequest, person:
 
 def go_on(others: Facts, ctx: Context) -> Response:
     """Go on with what she agreed to before: the new request hangs from the agreement that is there."""
-    app = ctx.session.get(App, ctx.form.get("client_id", ""))
+    app = clients.find(ctx.session, ctx.form.get("client_id", ""))
     asked = ctx.form.get("request_uri", "")
     row = requests.held(ctx.session, ctx.house.log, asked, app, ctx.now) if app else None
     if app is None or row is None or app.status != "active":

@@ -65,7 +65,9 @@ class Server(AuthorizationServer):
         """By the terms agreed to, not by what was asked. `user` is what the grant's authenticate_user returned."""
         house, call = self.ctx.house, self.call
         audience = tokens.audience(user.granted, call.form.get("resource", ""), house.settings.public_url)
-        body = tokens.response(house.keys, house.settings, user.granted, audience, call.binding, fresh(), self.ctx.now)
+        body = tokens.response(
+            house.keys, house.settings, user.granted, call.client, audience, call.binding, fresh(), self.ctx.now
+        )
         if body["expires_in"] < 1:
             raise InvalidGrantError()
         if user.refresh_token is not None:
@@ -238,7 +240,10 @@ class Introspection(_OwnTokens, IntrospectionEndpoint):
         if held is None or held.family.client_id != client.client_id:
             return None
         ctx = self.server.ctx
-        return tokens.introspect(ctx.session, ctx.house.keys, ctx.house.settings, held.family, held.token, ctx.now)
+        registered = client.registered
+        return tokens.introspect(
+            ctx.session, ctx.house.keys, ctx.house.settings, held.family, registered, held.token, ctx.now
+        )
 
     def create_introspection_payload(self, token: dict[str, Any] | None) -> dict[str, Any]:
         return token or {"active": False}

@@ -76,7 +76,13 @@ def build(
             "on_behalf_of": app.on_behalf_of,
             "metadata_sha256": app.metadata_sha256,
         },
-        "controllers": [{"name": app.legal_entity, "contact": app.deletion_contact, "role": "controller"}],
+        "controllers": [
+            {
+                "name": app.legal_entity or next(iter(app.name.values())),
+                "contact": app.deletion_contact,
+                "role": "controller",
+            }
+        ],
         "recipients": [dict(recipient) for recipient in app.recipients],
         "purpose": _purpose(purpose),
         "items": [_item(item, agreement, catalogue, purpose, zone) for item in ask.items],
