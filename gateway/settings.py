@@ -125,8 +125,8 @@ class Settings(BaseSettings):
     )
     software_statements_file: Path | None = Field(
         None,
-        description="JSON: issuers whose software statements count in a registration, each with `jwks` and, if only some"
-        " of its software may register, `software`, a list of software_id; unset: none count",
+        description="JSON: issuers whose software statements count in a registration, each with `jwks` and, if only"
+        " some of its software may register, `software`, a list of software_id; unset: none count",
     )
     operator_name: str = Field("Aval", description="who runs this gateway, as people read it")
     operator_contact: str = Field("", description="mail address or phone for people who cannot use the website")

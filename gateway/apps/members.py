@@ -52,7 +52,7 @@ _MEMBER = {**NAMED, "name": "client_name", "deletion_contact": "contacts"}
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class Registrable:
     """What an app may register for here."""
 
     profiles: tuple[str, ...]
@@ -61,7 +61,7 @@ class Offered:
     secrets: bool = True  # whether it can be given one
 
 
-def document(members: Mapping[str, Any], client_id: str, offered: Offered) -> dict[str, Any]:
+def document(members: Mapping[str, Any], client_id: str, offered: Registrable) -> dict[str, Any]:
     """The members as a declaration. Those that are not known are passed over (RFC 7591 §2); of grants and scopes what
     is not offered is left out, and the answer tells what was accepted (§3.2.1). Raises DeclarationError."""
     sent = {name: value for name, value in members.items() if value is not None}
@@ -120,12 +120,12 @@ def _names(sent: Mapping[str, Any]) -> dict[str, Any]:
     return {language: sent.get(f"client_name#{language}", plain) for language in LANGUAGES}
 
 
-def _profile(method: object, offered: Offered) -> str:
+def _profile(method: object, offered: Registrable) -> str:
     wanted = "oauth21" if method == "none" else "oidc"
     return wanted if wanted in offered.profiles or len(offered.profiles) != 1 else offered.profiles[0]
 
 
-def _wrong_members(sent: Mapping[str, Any], said: Mapping[str, Any], offered: Offered) -> Iterator[Fault]:
+def _wrong_members(sent: Mapping[str, Any], said: Mapping[str, Any], offered: Registrable) -> Iterator[Fault]:
     """What no key of a declaration says."""
     types = sent.get("response_types", list(RESPONSE_TYPES))
     if not isinstance(types, list) or not any(one in types for one in RESPONSE_TYPES):

@@ -75,6 +75,6 @@ def registration(row: App) -> Registration:
 
 
 def reader_of(row: App) -> str:
-    """Who is told a person's `sub`, and apart from whom: the app, or all apps of one sector (OpenID Connect Core §8.1)."""
+    """Who is told one `sub` of a person: the app alone, or all apps of its sector (OpenID Connect Core §8.1)."""
     uri = row.metadata_.get("sector_identifier_uri")
     return f"sector:{urlsplit(uri).hostname}" if uri else row.client_id

@@ -34,7 +34,7 @@ def server(house: House, protocol: Protocol, organisations: list[OrganisationVie
         if endpoint.methods:
             said[f"{endpoint.member}_auth_methods_supported"] = list(endpoint.methods)
             said[f"{endpoint.member}_auth_signing_alg_values_supported"] = list(ALGORITHMS)
-    if registering.is_on(house):
+    if registering.is_on(settings):
         said["registration_endpoint"] = settings.public_url + registering.PATH
     for parameter in PARAMETERS:
         said |= parameter.says

@@ -16,12 +16,13 @@ from starlette.responses import Response
 
 from gateway.apps import dynamic, elsewhere, members, statements
 from gateway.apps.declare import AppDeclaration
-from gateway.apps.members import Offered
+from gateway.apps.members import Registrable
 from gateway.apps.tables import App
 from gateway.authorization import openid, rules
 from gateway.authorization import scopes as scoped
 from gateway.authorization.protocol import Protocol, note
 from gateway.authorization.rules import Refused
+from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError, Fault, NotFound, TooMany
 from gateway.ground.http import fetching
 from gateway.ground.http.peers import client_network
@@ -31,10 +32,10 @@ from gateway.ground.store.together import AtMost, Tries
 from gateway.ground.web import answers
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door, Later
-from gateway.house import House
 from gateway.organisations import views
+from gateway.settings import Settings
 
-PATH = "/register"
+PATH = "/apps"
 DEPTH = 12
 LIMIT = AtMost(60, 3600)  # registrations and changes from one network, whatever becomes of them
 _NOT_ASCII = re.compile(r"[^\x20-\x7e]|[\"\\]")
@@ -46,20 +47,20 @@ class Registering:
 
     ctx: Context
     members: Mapping[str, Any]
-    offered: Offered
+    offered: Registrable
     client_id: str
     document: Mapping[str, Any] = field(default_factory=dict)
     invite_id: str | None = None
     access: str = ""  # of who changes what is registered; "": registers
 
 
-def is_on(house: House) -> bool:
-    return house.settings.dynamic_registration != "off"
+def is_on(settings: Settings) -> bool:
+    return settings.dynamic_registration != "off"
 
 
 def register(protocol: Protocol, ctx: Context) -> Response | Later:
     """Register an app: 201 with its `client_id` and all that was accepted, or 400 with what is wrong (RFC 7591 §3)."""
-    if not is_on(ctx.house):
+    if not is_on(ctx.house.settings):
         raise NotFound("registration is off")
     try:
         _count(ctx)
@@ -86,7 +87,7 @@ def change(protocol: Protocol, ctx: Context) -> Response | Later:
     try:
         with ctx.house.store.read() as session:
             row = _own(ctx, session)
-            profiles = _profiles(ctx.house, dynamic.invite_profile(session, row.invite_id))
+            profiles = _profiles(ctx.house.settings, dynamic.invite_profile(session, row.invite_id))
         _count(ctx)
         sent = _members(ctx)
         if sent.get("client_id") != row.client_id:
@@ -148,12 +149,12 @@ def _invited(ctx: Context) -> tuple[tuple[str, ...], str | None]:
         found = dynamic.invited(session, _bearer(ctx), ctx.now)
     if found is None:
         raise _challenged()
-    return _profiles(house, found.profile), found.id
+    return _profiles(house.settings, found.profile), found.id
 
 
-def _profiles(house: House, of_invite: str) -> tuple[str, ...]:
+def _profiles(settings: Settings, of_invite: str) -> tuple[str, ...]:
     """An invitation may name one that others cannot register."""
-    return (of_invite,) if of_invite else house.settings.dynamic_profiles
+    return (of_invite,) if of_invite else settings.dynamic_profiles
 
 
 def _own(ctx: Context, session: Session) -> App:
@@ -187,17 +188,17 @@ def _members(ctx: Context) -> dict[str, Any]:
     return {**found, **said}
 
 
-def _offered(ctx: Context, protocol: Protocol, profiles: Sequence[str]) -> Offered:
+def _offered(ctx: Context, protocol: Protocol, profiles: Sequence[str]) -> Registrable:
     house = ctx.house
     with house.store.read() as session:
-        scopes = known_scopes(session, house)
+        scopes = known_scopes(session, house.catalogue)
     grants = tuple(grant.kind.GRANT_TYPE for grant in protocol.grants)
-    return Offered(tuple(profiles), grants, scopes)
+    return Registrable(tuple(profiles), grants, scopes)
 
 
-def known_scopes(session: Session, house: House) -> frozenset[str]:
-    named = scoped.names(house.catalogue, list(views.directory(session).values()))
-    signing_in = (scope for scope, dataset in openid.SCOPES.items() if dataset in house.catalogue.datasets)
+def known_scopes(session: Session, catalogue: Catalogue) -> frozenset[str]:
+    named = scoped.names(catalogue, list(views.directory(session).values()))
+    signing_in = (scope for scope, dataset in openid.SCOPES.items() if dataset in catalogue.datasets)
     return frozenset((*signing_in, rules.DATA, rules.OFFLINE, *named))
 
 

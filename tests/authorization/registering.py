@@ -38,7 +38,7 @@ def opened(world, **settings):
     return world
 
 
-def send(world, members, method="POST", path="/register", token=None, **headers):
+def send(world, members, method="POST", path="/apps", token=None, **headers):
     headers = {"content-type": "application/json", **headers}
     if token:
         headers["authorization"] = f"Bearer {token}"

@@ -54,12 +54,12 @@ def test_nobody_registers_unless_the_operator_wants_it(world):
 
 def test_an_app_that_registers_is_told_all_that_was_accepted_and_signs_people_in(shop):
     found = shop.browser().get("/.well-known/openid-configuration").json()
-    assert found["registration_endpoint"] == f"{ISSUER}/register"
+    assert found["registration_endpoint"] == f"{ISSUER}/apps"
     said = registered(shop, contacts=["ops@site.example"], policy_uri=f"{SITE}/privacy", unknown="x")
     at = int(shop.clock.now.timestamp())
     assert said["client_id_issued_at"] == at and said["client_secret_expires_at"] == 0
     assert len(said["client_secret"]) == 43 and len(said["registration_access_token"]) == 43
-    assert said["registration_client_uri"] == f"{ISSUER}/register/{said['client_id']}"
+    assert said["registration_client_uri"] == f"{ISSUER}/apps/{said['client_id']}"
     wanted = {
         **PLAIN,
         "contacts": ["ops@site.example"],
@@ -349,7 +349,7 @@ def test_mallory_manages_nobody_elses_registration(shop):
             members = {**PLAIN, "client_id": said["client_id"], "redirect_uris": ["https://mallory.example/"]}
             answer = manage(shop, said, method, members, token=token or "?")
             assert refused(answer, 401) == "invalid_token"
-    meter = {**said, "registration_client_uri": f"{ISSUER}/register/meter"}
+    meter = {**said, "registration_client_uri": f"{ISSUER}/apps/meter"}
     assert refused(manage(shop, meter), 401) == "invalid_token"
     assert manage(shop, said).json()["redirect_uris"] == PLAIN["redirect_uris"]
 

@@ -1,8 +1,8 @@
 """Addresses that apps have given us: keys, documents, where to tell them something. One guarded way to call them.
 
 It is the connector's (no redirect, the address pinned after one resolution, limits of size and time), and stricter:
-https on the usual port only, but where a private network is opened by `outbound_networks`, as a test run does. Each host
-has a pool and a breaker of its own, so that a slow one holds up nobody else.
+https on the usual port only, but where a private network is opened by `outbound_networks`, as a test run does. Each
+host has a pool and a breaker of its own, so that a slow one holds up nobody else.
 """
 
 import zlib
