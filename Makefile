@@ -45,9 +45,9 @@ BOTH := tests/journeys tests/store tests/log tests/proxy tests/authorization tes
 PYTEST := PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -q --dist loadfile --no-loadscope-reorder
 
 # Three at a time on two cores: one of them mostly waits for a process that a test has started.
-test: venv browser postgres ## all tests, browser journeys too: a quarter of an hour
+test: venv browser postgres clients apache ## all tests, browser journeys too: a quarter of an hour
 	AVAL_INTERPRETED=1 $(PYTEST) -n 3 -m "not browser"
-	AVAL_INTERPRETED=1 $(PYTEST) -n 2 -m browser tests/people tests/screen tests/browser
+	AVAL_INTERPRETED=1 $(PYTEST) -n 2 -m browser tests/people tests/screen tests/browser tests/clients
 
 test-again: compiled postgres ## tests again: of the data plane as machine code, and on PostgreSQL
 	$(PYTEST) -n 3 tests/formats tests/proxy tests/security
@@ -77,6 +77,26 @@ postgres: ## Debian's PostgreSQL and pgbouncer for the tests on PostgreSQL
 	command -v pgbouncer >/dev/null \
 	  || echo "pgbouncer is missing: the tests through it are skipped. As root: apt-get install pgbouncer"
 
+# Scripts of packages are not run. The lock names no host, so packages come from where npm of this machine gets them.
+CLIENTS := tests/clients/node
+clients: ## OAuth clients of Node, by npm, for the tests in tests/clients
+	@if ! command -v npm >/dev/null; then \
+	  echo "npm is missing: the tests with clients of Node are skipped. As root: apt-get install npm, with Node 20 or newer"; \
+	elif ! test $(CLIENTS)/node_modules/.package-lock.json -nt $(CLIENTS)/package-lock.json; then \
+	  npm ci --prefix $(CLIENTS) --ignore-scripts --no-fund --no-audit --loglevel=error \
+	    || echo "npm could not install the clients: the tests with them are skipped"; \
+	fi
+
+# Its program and modules alone: Debian's package apache2 would start a server.
+apache: ## Debian's Apache with its modules for OAuth, for the tests in tests/clients
+	@modules=/usr/lib/apache2/modules; \
+	has_all() { command -v apache2 >/dev/null && test -e $$modules/mod_auth_openidc.so && test -e $$modules/mod_oauth2.so; }; \
+	has_all || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq \
+	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    apache2-bin libapache2-mod-auth-openidc libapache2-mod-oauth2 >/dev/null; } \
+	  || echo "Apache is missing: the tests with it are skipped. As root: apt-get install apache2-bin" \
+	    "libapache2-mod-auth-openidc libapache2-mod-oauth2"
+
 bench: compiled ## side-by-side measurements, as ratios (ONLY=data-plane)
 	@ONLY=$(ONLY) $(PY) -m tests.bench
 
@@ -94,12 +114,15 @@ torture: compiled postgres ## long runs: new random cases, lives of a consent, 5
 docs: venv ## write the reference again from the code
 	@.venv/bin/aval reference > gateway/docs/reference.md
 
-lock: venv ## resolve requirements.lock again
+lock: venv ## resolve requirements.lock again, and the clients' package-lock.json
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
 	.venv/bin/uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
+	rm -rf $(CLIENTS)/package-lock.json $(CLIENTS)/node_modules
+	npm install --prefix $(CLIENTS) --package-lock-only --ignore-scripts --no-fund --no-audit
+	node $(CLIENTS)/lib/without_addresses.mjs $(CLIENTS)/package-lock.json
 
 clean: ## remove the environment and the demo's data
 	rm -rf .venv .demo
 
-.PHONY: help venv compiled demo story check test test-again browser postgres bench torture docs lock clean
+.PHONY: help venv compiled demo story check test test-again browser postgres clients apache bench torture docs lock clean

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import cast
 
@@ -21,11 +22,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import __version__, errors, retention
 from gateway.apps import pages as app_pages
+from gateway.apps import signing
+from gateway.apps.certificates import RegisteredCertificates
 from gateway.authorization import api as authorization_api
-from gateway.authorization import endpoints, families, registering
+from gateway.authorization import devices, endpoints, families, families_ending, registering
 from gateway.authorization import pages as authorization_pages
 from gateway.authorization.protocol import Protocol
-from gateway.authorization.server import CODE, REFRESH
+from gateway.authorization.server import CODE, DEVICE, REFRESH
 from gateway.catalogue import Catalogue
 from gateway.consent import expiry, meanwhile
 from gateway.formats.registry import checked
@@ -38,7 +41,8 @@ from gateway.ground.ops.logs import logger
 from gateway.ground.ops.metrics import Measured, Metrics, Sample
 from gateway.ground.ops.requests import Requests
 from gateway.ground.pools import Pools
-from gateway.ground.store import Store, open_store, pruning
+from gateway.ground.store import Store, migrate, open_store, pruning, signing_keys
+from gateway.ground.store.tables import directory_generation
 from gateway.ground.store.threads import Trouble
 from gateway.ground.store.together import Together
 from gateway.ground.web import documents, problems
@@ -68,8 +72,10 @@ from gateway.sharings import pages as sharing_pages
 TELL_SECONDS = 30  # how often to try again to tell organisations of ended links
 ENDINGS_SECONDS = 600  # how often to record the consents whose end date has passed
 PRUNE_SECONDS = 30  # how often to delete expired rows
+CERTIFICATES_SECONDS = 1  # how often to see whether apps have registered other certificates
 MONTHS_SECONDS = 3600  # how often to see whether the months to come are ready in the database
 RECOVER_SECONDS = 10  # how often to look for streams whose process has ended
+KEYS_SECONDS = 10  # how often to see whether token keys come, sign or go by the calendar, or an emergency is not over
 SOON_SECONDS = 0.05  # pause before the next part of such work, in which others can write
 
 # What the authorization server offers. Doors, grants and metadata follow from it.
@@ -79,7 +85,7 @@ PROTOCOL = Protocol(
         *endpoints.STEPPED,
         endpoints.JWKS,
     ),
-    grants=(CODE, REFRESH),
+    grants=(CODE, REFRESH, DEVICE),
 )
 
 
@@ -95,12 +101,11 @@ def build_house(
     catalogue, policies = checked(Catalogue(settings.policies)), Policies(settings.policies)
     store = open_store(settings)
     if keys_of is None:
-        keys = KeyRing(settings.keys, create=create_keys, settle_seconds=settings.key_settle_seconds)
-    else:
-        with contextlib.ExitStack() as failed:
-            failed.callback(store.close)
-            keys = keys_of(store)
-            failed.pop_all()
+        keys_of = partial(_keys, settings, create_keys)
+    with contextlib.ExitStack() as failed:
+        failed.callback(store.close)
+        keys = keys_of(store)
+        failed.pop_all()
     pools = Pools()
     return House(
         settings=settings,
@@ -114,6 +119,13 @@ def build_house(
         pools=pools,
         undeclared=Undeclareds(),
     )
+
+
+def _keys(settings: Settings, create: bool, store: Store) -> KeyRing:
+    ring = KeyRing.of(settings, create=create)
+    if migrate.current(settings) is not None:
+        signing_keys.begin(store, ring, datetime.now(UTC), make=create)
+    return ring
 
 
 def watched(house: House) -> None:
@@ -133,6 +145,7 @@ def doors(house: House) -> list[Door]:
         *app_pages.DOORS,
         *organisation_pages.doors(rooms.waiting),
         *authorization_api.doors(PROTOCOL, rooms),
+        *devices.DOORS,
         *registering.doors(PROTOCOL),
         *authorization_pages.doors(PROTOCOL, rooms, partial(screen_pages.screen, rooms)),
         *screen_pages.doors(rooms),
@@ -161,9 +174,11 @@ class Application:
         self.data_plane = DataPlane(house)
         self.rereading = Rereading(house)
         self.folders = Folders(house)
-        health.watch_lesser(house, policies=self.rereading.policies.fault, keys=self.rereading.keys.fault)
+        health.watch_lesser(house, policies=self.rereading.policies.fault, keys=self.rereading.key_fault)
         self.together = Together(house.store, __version__, self._counted)
-        self.registered = tls.NOBODY  # whose own client certificates are believed on the port for mutual TLS
+        self.certificates = RegisteredCertificates(house)
+        self._needed_at = -1  # generation of the directory whose apps' algorithms have their keys
+        self.registered = tls.Registered(lambda: self.certificates.generation, self.certificates.all)
         self._loop: asyncio.AbstractEventLoop | None = None
         routes = [route(door, house, identify) for door in doors(house)]
         unrouted = otherwise(house, identify)
@@ -172,6 +187,8 @@ class Application:
             exception_handlers={404: unrouted, 405: unrouted, Exception: unrouted},
             lifespan=self._lifespan,
         )
+        # One address, one spelling. Starlette would send a form on with its secrets (307), behind TLS to plain http.
+        self._pages.router.redirect_slashes = False
         self._doors: ASGIApp = Requests(self._pages)
         self._app: ASGIApp = Guarded(self._dispatch, house.settings)
         if metrics is not None:
@@ -209,6 +226,11 @@ class Application:
                 _repeating(self._led(self._prune), PRUNE_SECONDS),
                 _repeating(self._led(self._prepare_months), MONTHS_SECONDS),
                 _repeating(self.rereading.look, LOOK_SECONDS),
+                _repeating(self.certificates.look, CERTIFICATES_SECONDS),
+                self.rereading.watching_keys(),
+                _repeating(self.rereading.look_at_token_keys, signing_keys.LOOK_SECONDS),
+                _repeating(self._led(self._keep_keys), KEYS_SECONDS),
+                _repeating(self._led(self._make_needed_keys), CERTIFICATES_SECONDS),
                 _repeating(self._write_undeclared, WRITE_SECONDS),
                 _repeating(self._led(self.folders.look), FOLDER_SECONDS),
             ):
@@ -283,6 +305,36 @@ class Application:
         if self.house.undeclared is not None:
             self.house.undeclared.write(self.house.store)
         return False
+
+    def _keep_keys(self) -> bool:
+        now, using = self.house.clock(), self.house.settings
+        with self.house.store.read() as session:
+            is_due = signing_keys.is_due(session, using.key_rotation_days, now)
+        if is_due:
+            self._turn_keys(now, timedelta(seconds=using.key_settle_seconds))
+        return families_ending.go_on(self.house, now)
+
+    def _make_needed_keys(self) -> bool:
+        """Where an app was registered or changed: a key for each algorithm by which something is signed for it."""
+        with self.house.store.read() as session:
+            generation = directory_generation(session)
+        if generation != self._needed_at:
+            signing.make_missing(self.house, self.house.clock())
+            self._needed_at = generation
+        return False
+
+    def _turn_keys(self, now: datetime, settle: timedelta) -> None:
+        days = self.house.settings.key_rotation_days
+        with self.house.store.write() as session:
+            for made in signing_keys.scheduled(session, self.house.keys, days, now, settle):
+                logger().info(
+                    "the next key",
+                    algorithm=made.algorithm,
+                    kid=signing_keys.short(made.key),
+                    signs=made.signs_from.isoformat(),
+                )
+            for kid in signing_keys.retire(session, now):
+                logger().info("a key signs no more", kid=signing_keys.short(kid))
 
     def _prune(self) -> bool:
         return pruning.prune(self.house.store, retention.LEAVING, self.house.clock())

@@ -5,20 +5,24 @@ stood still for one look, is read whole. What is valid takes the place of what w
 fault is not taken: the gateway goes on as it was, and says once in its log what is wrong where.
 
     policies   the catalogue and the rules of Cedar together; whoever is answering a request ends it under the old ones
-    keys       the token keys; a changed key of another kind is refused, because what it sealed could not be opened
+    keys       those that never change: if one does, it is told, because what it sealed could not be opened
+
+Token keys are rows of the database. They are read twice a second, by a thread of their own: whoever has ended one knows
+for how long another process may still have accepted it.
 """
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from gateway.catalogue import Catalogue, CatalogueError
 from gateway.errors import Unavailable
 from gateway.formats.registry import checked
-from gateway.ground.keys import KeyRing, ring
+from gateway.ground.keys import KeyRing, files
 from gateway.ground.ops.logs import logger
-from gateway.ground.store import key_checks
+from gateway.ground.store import signing_keys
 from gateway.house import House
 from gateway.policy import Policies, PolicyError
 from gateway.settings import PACKAGED_POLICIES
@@ -99,16 +103,12 @@ class Rereading:
         self._house = house
         self.policies = Watched("policies", self._policy_files, self._policies)
         self.keys = Watched("keys", self._key_files, self._keys)
+        self._unopened: tuple[str, ...] = ()  # faults of token keys
 
     def look(self) -> bool:
         """Returns that there is no more to do at once."""
         self.policies.look()
-        keys = self._house.keys
-        before = keys.signer.kid
         self.keys.look()
-        keys.settle(time.time())
-        if keys.signer.kid != before:
-            logger().info("another key signs", file=keys.signer.file)
         return False
 
     # ---- policies
@@ -140,32 +140,53 @@ class Rereading:
 
     # ---- keys
 
+    def key_fault(self) -> str:
+        """Why the keys are not taken as they are; empty: they are."""
+        return self.keys.fault() or "; ".join(self._unopened)
+
     def _key_files(self) -> Iterable[Path]:
-        return ring.files(self._house.keys.folder)
+        keys = self._house.keys
+        return files.watched(keys.folder, keys.sealing.file)
 
     def _keys(self) -> Callable[[], None]:
-        folder = self._house.keys.folder
+        keys = self._house.keys
         try:
-            found = KeyRing(folder)
+            found = KeyRing(keys.folder, sealing=keys.sealing)
         except Unavailable as error:
             raise NotTaken((error.detail,)) from None
-        files = set(self._key_files())
-        open_ = [(path, mode) for path, mode in ring.open_files(folder) if path in files]
+        paths = set(self._key_files())
+        open_ = [(path, mode) for path, mode in files.open_files(keys.folder) if path in paths]
         if open_:
             raise NotTaken([f"keys: {path}: others can read it; chmod {mode} {path}" for path, mode in open_])
-        if foreign := self._house.keys.foreign(found):
-            raise NotTaken([f"keys: {folder / file}: never changes; put back the one before" for file in foreign])
-        return lambda: self._take_keys(found)
+        if foreign := keys.foreign(found):
+            raise NotTaken([f"keys: {keys.place(name)}: never changes; put back the one before" for name in foreign])
+        return lambda: None
 
-    def _take_keys(self, found: KeyRing) -> None:
+    @contextlib.contextmanager
+    def watching_keys(self) -> Iterator[None]:
+        """Somebody calls `look_at_token_keys` all the time meanwhile; else it is noticed (`KeyRing.watch`)."""
+        self._house.keys.watch(True)
+        try:
+            yield
+        finally:
+            self._house.keys.watch(False)
+
+    def look_at_token_keys(self) -> bool:
+        """Returns that there is no more to do at once. Raises Unavailable."""
         keys = self._house.keys
-        if found.checks == keys.checks:
-            return
-        if foreign := key_checks.claim(self._house.store, found.checks):
-            raise NotTaken([
-                f"keys: {found.folder / file}: another key was used under this name, here or on another machine;"
-                " copy that one, or take a name that was never used"
-                for file in foreign
-            ])  # fmt: skip
-        keys.take(found, time.time())
-        logger().info("keys taken", accepted=[key.file for key in keys.signing])
+        before, signers = keys.signing, _signers(keys)
+        wrong = signing_keys.read(self._house.store, keys, time.time())
+        faults = tuple([f"keys: token key {signing_keys.short(kid)} {signing_keys.UNSEALED}" for kid in wrong])
+        if faults and faults != self._unopened:
+            logger().error("token keys are not accepted", faults=list(faults))
+        self._unopened = faults
+        if keys.signing is not before:
+            logger().info("token keys taken", accepted=[signing_keys.short(key.kid) for key in keys.signing])
+        for algorithm, kid in _signers(keys).items():
+            if signers.get(algorithm) != kid:
+                logger().info("another key signs", algorithm=algorithm, kid=signing_keys.short(kid))
+        return False
+
+
+def _signers(keys: KeyRing) -> dict[str, str]:
+    return {algorithm: keys.signer_of(algorithm).kid for algorithm in keys.algorithms}

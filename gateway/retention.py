@@ -20,8 +20,9 @@ from gateway.authorization.tables import (
 )
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent, ConsentEvent, Use
+from gateway.ground.store import signing_keys
 from gateway.ground.store.pruning import Leaving
-from gateway.ground.store.tables import Lease, Process, Try
+from gateway.ground.store.tables import Lease, Process, SigningKeyRow, Try
 from gateway.ledger.tables import Listing, SpentProof
 from gateway.log.tables import LogTally
 from gateway.log.tally import KEPT_DAYS
@@ -99,6 +100,9 @@ LEAVING = (
     # the clocks of two processes may be apart
     Leaving(Try, lambda now: col(Try.until) < now - MINUTE),
     Leaving(Lease, lambda now: col(Lease.until) < now - MINUTE),
+    # for as long as somebody may check a receipt that it signed
+    Leaving(SigningKeyRow, lambda now: col(SigningKeyRow.accepted_until) < now - signing_keys.KEPT),
+    Leaving(SigningKeyRow, lambda now: col(SigningKeyRow.ended_at) < now - signing_keys.KEPT),
     # of processes that ended without a word
     Leaving(Process, lambda now: col(Process.seen_at) < now - DAY),
     # 0: a count for ever

@@ -98,8 +98,24 @@ class Settings(BaseSettings):
         600,
         ge=0,
         le=7 * 86400,
-        description="a new token key is accepted and published at once, and signs after this time: longer than it takes"
-        " until all processes have it, and than the 300 seconds for which others may keep /jwks.json",
+        description="a new token key is accepted and published at once, and signs after this time: longer than the 300"
+        " seconds for which others may keep /jwks.json",
+    )
+    key_rotation_days: int = Field(
+        90, ge=0, le=3650, description="for how long a token key signs before the next one does, by itself; 0: for ever"
+    )
+    sealing_key_file: Path | None = Field(
+        None,
+        description="file with the key under which the database keeps secrets: 64 hexadecimal digits, such as a systemd"
+        " credential; unset: kek.hex in keys_dir",
+    )
+    sealing_key_variable: str = Field(
+        "", description="environment variable that holds that key, in place of a file; its name must not begin by AVAL_"
+    )
+    sealing_key_command: str = Field(
+        "",
+        description="command that prints that key, asked once at the start, in place of a file: the client of a key"
+        " management service or a hardware module; no shell runs it",
     )
     mark_file: Path | None = Field(
         None,
@@ -220,6 +236,16 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return _UnknownVariables(settings_cls), init_settings, env_settings, _TomlFile(settings_cls)
+
+    @field_validator("sealing_key_variable", "sealing_key_command")
+    @classmethod
+    def _one_source(cls, value: str, info: ValidationInfo) -> str:
+        if value.upper().startswith(PREFIX):
+            raise ValueError(f"{value}: variables that begin by {PREFIX} are settings")
+        others = [name for name in ("sealing_key_file", "sealing_key_variable") if value and info.data.get(name)]
+        if others:
+            raise ValueError(f"{others[0]} is set as well; name one place")
+        return value
 
     @field_validator("public_url", "mtls_public_url")
     @classmethod

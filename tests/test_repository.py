@@ -1,6 +1,7 @@
 """What the repository must and must not hold."""
 
 import ast
+import json
 import re
 import subprocess
 import tomllib
@@ -28,6 +29,13 @@ def test_the_lock_names_no_host_and_hashes_everything() -> None:
     assert "://" not in lock
     pins = [line for line in lock.splitlines() if "==" in line and not line.startswith((" ", "#"))]
     assert pins and lock.count("--hash=sha256:") >= len(pins)
+
+
+def test_the_lock_of_the_clients_names_no_host_and_hashes_everything() -> None:
+    text = (ROOT / "tests/clients/node/package-lock.json").read_text()
+    assert "://" not in text
+    packages = {name: entry for name, entry in json.loads(text)["packages"].items() if name}
+    assert packages and all(entry["integrity"].startswith("sha512-") for entry in packages.values())
 
 
 def test_the_top_level_holds_only_what_the_design_names(tracked: list[str]) -> None:

@@ -12,5 +12,6 @@ before and after the change can be told apart.
     declare    read and check a file                          verbs   register, suspend, resume, verify
     addresses, logos   rules for parts of the file            views   what other rooms see of an app
     profiles   which rules an app keeps as a client           registration   what it registered as a client
-    origins    from where browser apps may call
+    origins    from where browser apps may call               certificates   TLS certificates of apps
+    signing    our keys by which something is signed for apps
 """

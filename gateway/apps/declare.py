@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.apps import addresses, logos, profiles
+from gateway.apps import addresses, certificates, logos, profiles
 from gateway.apps.profiles import AUTH_METHODS, PROFILES
 from gateway.apps.registration import scopes_of
 from gateway.catalogue import Catalogue
@@ -22,7 +22,7 @@ from gateway.ground.declarations.form import Keys
 from gateway.ground.declarations.texts import look_alike
 from gateway.ground.keys import keysets
 
-GRANTS = ("authorization_code", "refresh_token", "client_credentials")
+GRANTS = ("authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code")
 NECESSITIES = ("required", "optional")
 REASON_LENGTH = 140  # characters; short enough to be read on the consent screen
 NAME_LENGTH = 60
@@ -58,6 +58,11 @@ LATER: Keys = {
     "token_endpoint_auth_signing_alg": ("algorithm", ""),
     "dpop_bound_access_tokens": ("flag", False),
     "tls_client_certificate_bound_access_tokens": ("flag", False),
+    "tls_client_auth_subject_dn": ("text", ""),
+    "tls_client_auth_san_dns": ("text", ""),
+    "tls_client_auth_san_uri": ("text", ""),
+    "tls_client_auth_san_ip": ("text", ""),
+    "tls_client_auth_san_email": ("text", ""),
     "require_signed_request_object": ("flag", False),
     "request_object_signing_alg": ("algorithm", ""),
     "authorization_signed_response_alg": ("ours", ""),
@@ -120,7 +125,7 @@ FORM = Form(
         "profile": tuple(PROFILES),
         "grants": checks.some_of(GRANTS),
         "algorithm": (*keysets.STRONG, "RS256"),
-        "ours": ("ES256",),
+        "ours": ("ES256", "PS256", "RS256", "EdDSA"),
         "scopes": checks.matches(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*", "write scopes, as in openid email"),
         "necessity": NECESSITIES,
         "country": checks.matches(r"[A-Z]{2}", "write two capitals, as in FR"),
@@ -177,7 +182,13 @@ def finished(
 def check(document: Mapping[str, Any], form: Form = FORM) -> list[Fault]:
     """Every fault of a parsed declaration, in the order of the form. Does not compare with this gateway's data."""
     faults = form.faults(document)
-    return faults or [*_redirects(document), *_keys(document), *_asks(document), *profiles.faults(document)]
+    return faults or [
+        *_redirects(document),
+        *_keys(document),
+        *_asks(document),
+        *profiles.faults(document),
+        *certificates.faults(document),
+    ]
 
 
 def _asks(document: Mapping[str, Any]) -> Iterator[Fault]:

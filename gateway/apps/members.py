@@ -130,7 +130,7 @@ def _wrong_members(sent: Mapping[str, Any], said: Mapping[str, Any], offered: Re
     types = sent.get("response_types", list(RESPONSE_TYPES))
     if not isinstance(types, list) or not any(one in types for one in RESPONSE_TYPES):
         yield Fault("response_types", "has none that is offered", "write [code]")
-    if "grant_types" in sent and "authorization_code" not in (said.get("grant_types") or ()):
+    if "grant_types" in sent and not set(said.get("grant_types") or ()) - {"refresh_token"}:
         yield Fault("grant_types", "has none that begins anything", "add authorization_code")
     if sent.get("subject_type", "pairwise") not in SUBJECT_TYPES:
         yield Fault("subject_type", "is not offered", "write pairwise")

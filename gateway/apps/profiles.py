@@ -32,11 +32,19 @@ class Profile:
     # §4.1.3).
     audience: Audience
     signs: tuple[str, ...]  # algorithms of what the app signs
+    signed: str  # the algorithm of what is signed for it, unless it registers another
 
 
 PROFILES: Mapping[str, Profile] = {
     "fapi2": Profile(
-        auth_methods=BY_KEYS, pushes=True, must_push=True, challenged=True, bound=True, audience="issuer", signs=STRONG
+        auth_methods=BY_KEYS,
+        pushes=True,
+        must_push=True,
+        challenged=True,
+        bound=True,
+        audience="issuer",
+        signs=STRONG,
+        signed="ES256",
     ),
     "oauth21": Profile(
         auth_methods=AUTH_METHODS,
@@ -46,6 +54,7 @@ PROFILES: Mapping[str, Profile] = {
         bound=False,
         audience="endpoint",
         signs=STRONG,
+        signed="ES256",
     ),
     "oidc": Profile(
         auth_methods=AUTH_METHODS[1:],
@@ -55,9 +64,16 @@ PROFILES: Mapping[str, Profile] = {
         bound=False,
         audience="listed",
         signs=(*STRONG, "RS256"),
+        signed="RS256",  # OpenID Connect Core §2, Registration §2: what a client that says nothing expects
     ),
 }
 DEFAULT = "oauth21"
+SIGNED_FOR = (  # keys of a registration: the algorithm of what is signed for the app
+    "id_token_signed_response_alg",
+    "userinfo_signed_response_alg",
+    "authorization_signed_response_alg",
+    "introspection_signed_response_alg",
+)
 
 
 def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
@@ -74,7 +90,7 @@ def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault(bound[0], f"the profile {name} takes no tokens that anybody can use", f"set it, or {bound[1]}")
     if all(document.get(key) for key in bound):
         yield Fault(bound[1], "a token is bound in one way", f"leave out this or {bound[0]}")
-    for key in ("request_object_signing_alg", "token_endpoint_auth_signing_alg"):
+    for key in ("request_object_signing_alg", "token_endpoint_auth_signing_alg", *SIGNED_FOR):
         if document.get(key) and document[key] not in profile.signs:
             yield Fault(key, f"is not taken in the profile {name}", f"use one of {', '.join(profile.signs)}")
     if method == "none" and "client_credentials" in document.get("grant_types", ()):

@@ -24,6 +24,7 @@ class Registration:
     dpop_bound: bool  # its access tokens are bound to a key by DPoP (RFC 9449 §5.2)
     certificate_bound: bool  # … or to its TLS certificate (RFC 8705 §3.4)
     signed_requests: bool  # its authorization requests are signed objects (RFC 9101 §10.5)
+    assertion_alg: str  # its client assertions are signed so; "": by any of its profile
     request_alg: str  # … by this algorithm; "": any of its profile
     response_alg: str  # authorization responses are JWTs, signed so (JARM §3); "": only where it asks for it
     introspection_alg: str  # introspection answers are JWTs, signed so (RFC 9701 §6); "": only where it asks for it
@@ -33,6 +34,12 @@ class Registration:
     jwks: Mapping[str, Any]  # that hold now, wherever they stand
     jwks_uri: str  # where they stand; "": in the registration
     reader: str  # under which it knows people: apps with the same have the same `sub` for a person
+
+    @property
+    def algorithms(self) -> frozenset[str]:
+        """Of what may have to be signed for it."""
+        named = (self.id_token_alg, self.userinfo_alg, self.response_alg, self.introspection_alg, self.profile.signed)
+        return frozenset(filter(None, named))
 
     @property
     def public(self) -> bool:
@@ -64,8 +71,9 @@ def registration(row: App) -> Registration:
         signed_requests=said.get("require_signed_request_object", False),
         request_alg=said.get("request_object_signing_alg") or "",
         response_alg=said.get("authorization_signed_response_alg") or "",
+        assertion_alg=said.get("token_endpoint_auth_signing_alg") or "",
         introspection_alg=said.get("introspection_signed_response_alg") or "",
-        id_token_alg=said.get("id_token_signed_response_alg") or "ES256",
+        id_token_alg=said.get("id_token_signed_response_alg") or profile.signed,
         userinfo_alg=said.get("userinfo_signed_response_alg") or "",
         scopes=scopes_of(said),
         jwks=(row.jwks_read if said.get("jwks_uri") else said["jwks"]) or {"keys": []},

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlmodel import Session, select
 
-from gateway.apps.registration import reader_of, scopes_of
+from gateway.apps.registration import reader_of, registration, scopes_of
 from gateway.apps.tables import App
 from gateway.catalogue import Words
 from gateway.consent.facts import AppView, DeclaredData
@@ -30,6 +30,12 @@ def legal_entity(session: Session, client_id: str) -> str:
 
 def all_apps(session: Session) -> list[AppView]:
     return [view(row) for row in session.exec(select(App))]
+
+
+def algorithms(session: Session) -> frozenset[str]:
+    """By which something may have to be signed for some app."""
+    found = session.exec(select(App))
+    return frozenset(name for row in found for name in registration(row).algorithms)
 
 
 def view(row: App) -> AppView:

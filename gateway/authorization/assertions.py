@@ -34,7 +34,8 @@ def proves(session: Session, assertion: str, client: Registration, public_url: s
     `path`: of the endpoint that is called.
     """
     token = _read(assertion)  # 1
-    if token is None or token.header["alg"] not in client.profile.signs:
+    allowed = (client.assertion_alg,) if client.assertion_alg else client.profile.signs
+    if token is None or token.header["alg"] not in allowed:
         return False
     if not jose.verified(token, client.jwks["keys"]):  # 2
         return False

@@ -14,6 +14,7 @@ from sqlmodel import Session
 from gateway.apps.registration import Registration
 from gateway.authorization.rules import Refused
 from gateway.authorization.spending import first_use
+from gateway.ground.http.client_certificates import called_at, client_certificate
 from gateway.ground.keys.dpop import WINDOW_SECONDS, NonceNeeded, Nonces, Proofs, Replays
 from gateway.ground.keys.jose import encoded
 from gateway.ground.web.context import Context
@@ -41,16 +42,19 @@ class Binding:
 UNBOUND = Binding()
 
 
-def shown(ctx: Context) -> Binding:
+def shown(ctx: Context, client: Registration) -> Binding:
     """What this call proves to hold. Raises Refused for a proof that is not good (RFC 9449 §5)."""
     proofs = ctx.request.headers.getlist("dpop")
+    certificate = client_certificate(ctx.request)
+    if client.certificate_bound and certificate is not None:
+        return Binding(x5t=certificate.thumbprint)
     if not proofs:
         return UNBOUND
     if len(proofs) > 1:
         raise Refused("invalid_dpop_proof", "One DPoP header, please.")
     house, now = ctx.house, ctx.now.timestamp()
     nonces = Nonces(house.keys, "authorization", house.settings.dpop_nonces)
-    reader = Proofs(house.settings.public_url, Replays(now, 0), nonces)
+    reader = Proofs(called_at(house.settings, ctx.request), Replays(now, 0), nonces)
     try:
         proved = reader.proved(proofs[0], ctx.request.method, ctx.request.url.path, now)
     except NonceNeeded as needed:
@@ -72,11 +76,14 @@ def shows(ctx: Context, token: str, confirmation: Mapping[str, str] | None) -> b
     proofs = ctx.request.headers.getlist("dpop")
     if confirmation is None:
         return True
-    if "jkt" not in confirmation or len(proofs) != 1:
+    if "x5t#S256" in confirmation:
+        certificate = client_certificate(ctx.request)
+        return certificate is not None and certificate.thumbprint == confirmation["x5t#S256"]
+    if len(proofs) != 1:
         return False
     house, now = ctx.house, ctx.now.timestamp()
     nonces = Nonces(house.keys, "resource", house.settings.dpop_nonces)
-    reader = Proofs(house.settings.public_url, Replays(now, 0), nonces)
+    reader = Proofs(called_at(house.settings, ctx.request), Replays(now, 0), nonces)
     ath = encoded(hashlib.sha256(token.encode()).digest())
     method, path = ctx.request.method, ctx.request.url.path
     known = reader.held(proofs[0], confirmation["jkt"], ath, method, path, now)

@@ -20,13 +20,15 @@ from urllib.parse import unquote_plus
 from sqlalchemy import case, or_
 from sqlmodel import Session, col
 
-from gateway.apps.profiles import BY_SECRET
+from gateway.apps import certificates
+from gateway.apps.profiles import BY_CERTIFICATE, BY_SECRET
 from gateway.apps.registration import registration
 from gateway.apps.tables import App
 from gateway.authorization import assertions, rules
 from gateway.authorization.rules import Refused
 from gateway.authorization.tables import FailedAuthentication
 from gateway.errors import TooMany
+from gateway.ground.http.client_certificates import ClientCertificate
 from gateway.ground.keys import hashed, same
 from gateway.ground.keys.strict import is_text
 from gateway.ground.store import insert, turn, turn_beside
@@ -42,6 +44,7 @@ class Presented:
     authorization: tuple[str, ...]  # every Authorization header
     network: str  # where the call comes from; only a trusted reverse proxy can name another address
     path: str = "/token"  # of the endpoint that is called
+    certificate: ClientCertificate | None = None  # that the TLS connection has shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def authenticate(session: Session, presented: Presented, public_url: str, now: d
     too_many = TooMany("client authentication", retry_after=60 - int(now.timestamp()) % 60)
     if _used_up(session, key, minute):
         raise too_many
-    if not _proved(session, app, credentials, public_url, presented.path, now) or app is None:
+    if not _proved(session, app, credentials, presented, public_url, now) or app is None:
         turn(session, f"client {key}")
         if not _counted(session, key, minute, rules.FAILURES_A_MINUTE):
             raise too_many
@@ -86,14 +89,18 @@ def _used_up(session: Session, key: str, minute: int) -> bool:
     return failed is not None and failed.minute == minute and failed.count >= rules.FAILURES_A_MINUTE
 
 
-def _proved(session: Session, app: App | None, shown: _Credentials, public_url: str, path: str, now: datetime) -> bool:
+def _proved(
+    session: Session, app: App | None, shown: _Credentials, presented: Presented, public_url: str, now: datetime
+) -> bool:
     if shown.method in BY_SECRET:
         kept = app.secret_sha256 if app else None
         return same(hashed(shown.proof), kept or _NOBODY) and app is not None and app.auth_method == shown.method
+    if app is not None and shown.method == "none" and app.auth_method in BY_CERTIFICATE:
+        return certificates.prove(app, presented.certificate)
     if app is None or app.auth_method != shown.method:
         return False
     if shown.method == "private_key_jwt":
-        return assertions.proves(session, shown.proof, registration(app), public_url, path, now)
+        return assertions.proves(session, shown.proof, registration(app), public_url, presented.path, now)
     return shown.method == "none"
 
 

@@ -74,7 +74,25 @@ USER_INFO = Endpoint(
     browsers=True,
     gives=True,
 )
-STEPPED = (PAR, TOKEN, REVOKE, INTROSPECT, USER_INFO)
+DEVICE = Endpoint(
+    parameters.DEVICE,
+    "/device_authorization",
+    "device_authorization_endpoint",
+    "Begin a request of an app without a browser (RFC 8628): 200 with the code to show and the address of our page.",
+    (
+        steps.check_form,
+        steps.authenticate_client,
+        steps.count_unauthenticated,
+        steps.check_device,
+        steps.bind_key,
+        steps.check_request,
+        steps.bind_request,
+        steps.begin_device,
+    ),
+    browsers=True,
+    gives=True,
+)
+STEPPED = (PAR, TOKEN, REVOKE, INTROSPECT, USER_INFO, DEVICE)
 # Their doors are made elsewhere.
 AUTHORIZE = Endpoint(parameters.AUTHORIZE, "/authorize", "authorization_endpoint", "")
 JWKS = Endpoint("jwks", "/jwks.json", "jwks_uri", "")

@@ -37,6 +37,7 @@ ENDINGS = {
     "revoked_by_app": "app_disconnected",
     "code_replayed": "token_replay",
     "refresh_replayed": "token_replay",
+    "keys_ended": "tokens_ended",  # all at once: families_ending
 }
 
 

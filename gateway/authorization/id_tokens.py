@@ -38,7 +38,7 @@ def issue(ctx: Context, call: EndpointCall, granted: GrantedFamily, nonce: str |
         claims |= {name: value for name, value in told.items() if name in wanted}
         if wanted & told.keys():
             disclosing.record(ctx, granted, "id_token")
-    return house.keys.sign(claims, typ="JWT")
+    return house.keys.sign(claims, typ="JWT", algorithm=call.client.id_token_alg)
 
 
 def acr(family: TokenFamily) -> str:

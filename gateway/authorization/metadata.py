@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.apps.profiles import BY_CERTIFICATE
 from gateway.authorization import openid, registering, rules
 from gateway.authorization import scopes as scoped
 from gateway.authorization.assertions import ALGORITHMS
@@ -29,10 +30,20 @@ def server(house: House, protocol: Protocol, organisations: list[OrganisationVie
         "userinfo_signing_alg_values_supported": list(rules.SIGNS),
         "protected_resources": [resource_url(settings, one.id) for one in organisations],
     }
+    hidden = () if settings.mtls_public_url else BY_CERTIFICATE
+    if settings.mtls_public_url:
+        said["tls_client_certificate_bound_access_tokens"] = True
+        said["mtls_endpoint_aliases"] = {
+            endpoint.member: settings.mtls_public_url + endpoint.path
+            for endpoint in protocol.endpoints
+            if endpoint.steps
+        }
     for endpoint in protocol.endpoints:
         said[endpoint.member] = settings.public_url + endpoint.path
         if endpoint.methods:
-            said[f"{endpoint.member}_auth_methods_supported"] = list(endpoint.methods)
+            said[f"{endpoint.member}_auth_methods_supported"] = [
+                name for name in endpoint.methods if name not in hidden
+            ]
             said[f"{endpoint.member}_auth_signing_alg_values_supported"] = list(ALGORITHMS)
     if registering.is_on(settings):
         said["registration_endpoint"] = settings.public_url + registering.PATH

@@ -409,7 +409,11 @@ def _address(ctx: Context, app: App, to: _Returns, answer: Mapping[str, str | No
 def _on_to_app(
     ctx: Context, app: App, to: _Returns, answer: Mapping[str, str | None], *, plain: bool = False
 ) -> Response:
-    """The page that goes on to the app: by itself, and by a link that names where it leads."""
+    """The page that goes on to the app: by itself, and by a link that names where it leads. A device has no page to go
+    to: it asks by itself."""
+    if not to.uri:
+        name = view(app).name[ctx.language]
+        return ctx.page("authorization/device_done.html", granted="code" in answer, app_name=name)
     target = _address(ctx, app, to, answer)
     if plain:
         return see_other(target)

@@ -19,9 +19,10 @@ from gateway.ground.web.context import Context
 from gateway.settings import LANGUAGES
 
 AUTHORIZE, PAR, TOKEN, REVOKE, INTROSPECT = "authorize", "par", "token", "revoke", "introspect"
-USERINFO = "userinfo"
+USERINFO, DEVICE = "userinfo", "device_authorization"
 _ASKING = (AUTHORIZE, PAR)
-_APPS = (PAR, TOKEN, REVOKE, INTROSPECT)  # where an app says who it is
+_LATER = (DEVICE,)  # requests that are answered without a redirect
+_APPS = (PAR, TOKEN, REVOKE, INTROSPECT, *_LATER)  # where an app says who it is
 
 
 Check = Callable[[str, Asking], Any]
@@ -45,6 +46,7 @@ _MODES = {
     "response_modes_supported": list(rules.RESPONSE_MODES),
     "authorization_signing_alg_values_supported": list(rules.SIGNS),
 }
+_PROOFS = {"dpop_signing_alg_values_supported": list(dpop.ALGORITHMS)}
 SIGNED_FROM = ("client_id", "client_secret", "client_assertion", "client_assertion_type")  # count beside an object
 
 # In the order in which an authorization request is checked: redirect_uri and state first, because errors of the later
@@ -61,9 +63,9 @@ PARAMETERS = (
     Parameter("request_uri", _ASKING, says={"request_uri_parameter_supported": False}),
     Parameter("response_type", _ASKING, checks.response_type, {"response_types_supported": list(rules.RESPONSE_TYPES)}),
     Parameter("response_mode", _ASKING, checks.response_mode, _MODES),
-    Parameter("scope", (*_ASKING, TOKEN), checks.scope),
-    Parameter("claims", _ASKING, checks.claims, {"claims_parameter_supported": True}),
-    Parameter("acr_values", _ASKING, says={"acr_values_supported": list(rules.ACRS)}),
+    Parameter("scope", (*_ASKING, *_LATER, TOKEN), checks.scope),
+    Parameter("claims", (*_ASKING, *_LATER), checks.claims, {"claims_parameter_supported": True}),
+    Parameter("acr_values", (*_ASKING, *_LATER), says={"acr_values_supported": list(rules.ACRS)}),
     Parameter(
         "code_challenge_method",
         _ASKING,
@@ -71,23 +73,28 @@ PARAMETERS = (
         {"code_challenge_methods_supported": list(rules.CHALLENGE_METHODS)},
     ),
     Parameter("code_challenge", _ASKING, checks.code_challenge),
-    Parameter("dpop_jkt", _ASKING, checks.dpop_jkt, {"dpop_signing_alg_values_supported": list(dpop.ALGORITHMS)}),
-    Parameter("resource", (*_ASKING, TOKEN), checks.resource, many=True),
+    Parameter("dpop_jkt", (*_ASKING, *_LATER), checks.dpop_jkt, _PROOFS),
+    Parameter("resource", (*_ASKING, *_LATER, TOKEN), checks.resource, many=True),
     Parameter("nonce", _ASKING, checks.nonce),
-    Parameter("ui_locales", _ASKING, checks.ui_locales, {"ui_locales_supported": list(LANGUAGES)}),
+    Parameter("ui_locales", (*_ASKING, *_LATER), checks.ui_locales, {"ui_locales_supported": list(LANGUAGES)}),
     Parameter("prompt", _ASKING, checks.prompt, {"prompt_values_supported": sorted(rules.PROMPTS)}),
     Parameter("max_age", _ASKING, checks.max_age),
     Parameter(
         "authorization_details",
-        (*_ASKING, TOKEN),
+        (*_ASKING, *_LATER, TOKEN),
         checks.authorization_details,
         {"authorization_details_types_supported": [rules.TYPE]},
     ),
     Parameter("grant_type", (TOKEN,)),
     Parameter("code", (TOKEN,)),
     Parameter("code_verifier", (TOKEN,)),
+    Parameter("device_code", (TOKEN,)),
     Parameter("refresh_token", (TOKEN,)),
-    Parameter("token", (REVOKE, INTROSPECT)),
+    Parameter(
+        "token",
+        (REVOKE, INTROSPECT),
+        says={"introspection_signing_alg_values_supported": list(rules.SIGNS)},
+    ),
     Parameter("token_type_hint", (REVOKE, INTROSPECT)),
 )
 _NAMES = frozenset(parameter.name for parameter in PARAMETERS)

@@ -14,7 +14,7 @@ from typing import Any
 from sqlmodel import Session
 from starlette.responses import Response
 
-from gateway.apps import dynamic, elsewhere, members, statements
+from gateway.apps import dynamic, elsewhere, members, signing, statements
 from gateway.apps.declare import AppDeclaration
 from gateway.apps.members import Registrable
 from gateway.apps.tables import App
@@ -226,7 +226,9 @@ def _finished(call: Registering, then: "Writes") -> Response:
             raise _of(faults)
         declared = members.declaration(call.document, found.logo, "dynamic")
         with house.store.write() as session:
-            return then(call, session, declared, found, house.clock())
+            answer = then(call, session, declared, found, house.clock())
+        signing.make_missing(house, house.clock())
+        return answer
     except DeclarationError as error:
         return _refused(ctx, _of(error.faults))
     except Refused as refused:

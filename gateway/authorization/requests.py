@@ -10,6 +10,7 @@ the request, so that loading the last page again gives the same code. It can be 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from sqlmodel import Session, select
@@ -48,12 +49,26 @@ class Checked:
     ask: Ask
 
 
-def check(session: Session, house: House, app: App, sent: Mapping[str, str]) -> Checked:
-    """A valid request. Raises Refused with the error of the standard, for the first fault in the table's order."""
+# What a request has that did not come with a browser, in place of parameters that its endpoint does not know.
+_WITHOUT: Mapping[str, Any] = {
+    "redirect_uri": "",
+    "state": None,
+    "code_challenge": "",
+    "nonce": None,
+    "response_mode": "",
+    "prompt": "consent",
+    "max_age": None,
+}
+
+
+def check(session: Session, house: House, app: App, endpoint: str, sent: Mapping[str, str]) -> Checked:
+    """A valid request of this endpoint. Raises Refused with the error of the standard, for the first fault in the
+    table's order."""
     asking = Asking(session, house, app, sent)
-    kept = {one.name: one.check(sent.get(one.name, ""), asking) for one in PARAMETERS if one.check}
-    named = {name: kept[name] for name in Checked.__slots__ if name in kept}
-    return Checked(client_id=app.client_id, ask=kept["authorization_details"], **named)
+    told = [one for one in PARAMETERS if one.check and endpoint in one.endpoints]
+    found = {**_WITHOUT, **{one.name: one.check(sent.get(one.name, ""), asking) for one in told if one.check}}
+    named = {name: found[name] for name in Checked.__slots__ if name in found}
+    return Checked(client_id=app.client_id, ask=found["authorization_details"], **named)
 
 
 def bound(checked: Checked, jkt: str) -> Checked:
@@ -66,16 +81,20 @@ def bound(checked: Checked, jkt: str) -> Checked:
 
 def push(session: Session, checked: Checked, secret: str, now: datetime, seconds: int) -> str:
     """Store a valid request for `seconds`. Returns its request_uri."""
-    row = AuthorizationRequest(
+    session.add(kept(checked, secret, now, seconds))
+    session.flush()
+    return rules.REQUEST_URI + secret
+
+
+def kept(checked: Checked, secret: str, now: datetime, seconds: int) -> AuthorizationRequest:
+    """The row of a valid request, not stored yet."""
+    return AuthorizationRequest(
         id=hashed(secret),
         **{name: getattr(checked, name) for name in Checked.__slots__ if name != "ask"},
         ask=checked.ask.as_json(),
         created_at=now,
         expires_at=now + timedelta(seconds=seconds),
     )
-    session.add(row)
-    session.flush()
-    return rules.REQUEST_URI + secret
 
 
 def find(session: Session, request_uri: str, app: App, now: datetime) -> AuthorizationRequest | None:
@@ -136,16 +155,18 @@ def grant(row: AuthorizationRequest, keys: KeyRing, caller: Caller, now: datetim
     if not row.outcome:
         row.outcome, row.auth_time = "granted", int(caller.auth_time.timestamp())
         row.amr, row.sign_in = " ".join(caller.methods), caller.sign_in
+    if row.code_sha256 is None:
         row.code_sha256, row.code_expires_at = hashed(code), now + timedelta(seconds=seconds)
     return code
 
 
 def refuse(row: AuthorizationRequest, now: datetime, seconds: int) -> None:
     if not row.outcome:
-        row.outcome, row.code_expires_at = "refused", now + timedelta(seconds=seconds)
+        row.outcome = "refused"
+        row.code_expires_at = row.code_expires_at or now + timedelta(seconds=seconds)
 
 
 def by_code(session: Session, code: str, client_id: str) -> AuthorizationRequest | None:
     """The request that this client's code was issued for, spent or not."""
     row = session.exec(select(AuthorizationRequest).where(AuthorizationRequest.code_sha256 == hashed(code))).first()
-    return row if row and same(row.client_id, client_id) else None
+    return row if row and row.kind == "code" and same(row.client_id, client_id) else None

@@ -23,7 +23,7 @@ def address(
     issuer = house.settings.public_url
     if mode in rules.SIGNED_MODES:
         claims = {"iss": issuer, "aud": client.client_id, "exp": int((now + RESPONSE_LIFE).timestamp()), **said}
-        said = {"response": house.keys.sign(claims, typ="JWT")}
+        said = {"response": house.keys.sign(claims, typ="JWT", algorithm=client.response_alg or client.profile.signed)}
     else:
         said["iss"] = issuer
     return uri + ("&" if "?" in uri else "?") + urlencode(said, quote_via=quote)

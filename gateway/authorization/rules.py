@@ -15,7 +15,7 @@ RESPONSE_TYPES = ("code",)
 SIGNED_MODES = ("jwt", "query.jwt")  # JARM §2.3: for a code, jwt means query.jwt
 RESPONSE_MODES = ("query", *SIGNED_MODES)
 CHALLENGE_METHODS = ("S256",)
-SIGNS = ("ES256",)  # algorithms of what this server signs for others
+SIGNS = ("ES256", "PS256", "RS256", "EdDSA")  # algorithms of what this server signs for clients
 PROMPTS = frozenset(("none", "login", "consent", "select_account"))
 REQUEST_URI = "urn:ietf:params:oauth:request_uri:"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -39,6 +39,9 @@ REQUESTS_A_MINUTE = 120  # unauthenticated requests for one app from one network
 DESCRIPTIONS = {
     "invalid_client": "Client authentication failed.",
     "invalid_grant": "The code or token is unknown, expired, used, ended, or of another client.",
+    "authorization_pending": "The person has not answered yet.",
+    "slow_down": "Wait longer between two calls: five seconds more than before.",
+    "expired_token": "The time to answer is over. Begin again.",
     "invalid_dpop_proof": "The DPoP proof is not good for this call, or was used before.",
     "invalid_token": "The access token is unknown, expired, ended, not for here, or not of this caller.",
     "insufficient_scope": "The access token lacks a scope.",

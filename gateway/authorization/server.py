@@ -13,19 +13,20 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidGrantError, InvalidRequestError, OAuth2Error
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, RefreshTokenGrant
+from authlib.oauth2.rfc6749.grants.base import BaseGrant, TokenEndpointMixin
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from starlette.responses import Response
 
 from gateway.apps.profiles import AUTH_METHODS
-from gateway.authorization import families, id_tokens, openid, requests, tokens
+from gateway.authorization import devices, families, id_tokens, openid, requests, tokens
 from gateway.authorization.adapter import Client, Code, Held, Refresh, Request
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.protocol import GrantKind, refusal
 from gateway.authorization.rules import Refused
-from gateway.authorization.tables import RefreshToken, TokenFamily
+from gateway.authorization.tables import AuthorizationRequest, RefreshToken, TokenFamily
 from gateway.ground.keys import fresh, same
 from gateway.ground.keys.jose import encoded
 from gateway.ground.web import answers
@@ -95,6 +96,23 @@ class Server(AuthorizationServer):
         return refusal(self.ctx, refused)
 
 
+def _redeemed(call: EndpointCall, row: AuthorizationRequest, grant_type: str) -> Given | None:
+    """Spend the code of a request, in the transaction that makes the tokens. None: it was spent, refused or over."""
+    ctx = call.ctx
+    if row.dpop_jkt and row.dpop_jkt != call.binding.jkt:  # RFC 9449 §10
+        raise Refused("invalid_dpop_proof", "The code is bound to another key.")
+    tokens.check_target(call.form.get("resource", ""), row.resource)
+    jkt = call.binding.jkt if call.client.public else ""
+    family = families.redeem(ctx.session, ctx.house.log, row, jkt, fresh(), ctx.now)
+    if family is None:
+        return None
+    granted = families.standing(ctx.session, family, ctx.now)
+    if not isinstance(granted, GrantedFamily):
+        return None
+    families.record(ctx.session, ctx.house.log, "token_issued", family, ctx.now, grant_type=grant_type)
+    return Given(granted, families.add_refresh(ctx.session, granted, fresh(), ctx.now), row.nonce)
+
+
 class S256(CodeChallenge):
     """PKCE with S256. Every authorization request must carry a challenge, so every token request needs its verifier."""
 
@@ -126,25 +144,35 @@ class CodeGrant(AuthorizationCodeGrant):
     def authenticate_user(self, authorization_code: Code) -> Given | None:
         """The first hook after PKCE and before minting: here the code is spent, in the
         transaction that makes the tokens (RFC 6749 §4.1.2: once only)."""
-        ctx: Context = self.server.ctx
-        call: EndpointCall = self.server.call
-        row = authorization_code.row
-        if row.dpop_jkt and row.dpop_jkt != call.binding.jkt:  # RFC 9449 §10
-            raise Refused("invalid_dpop_proof", "The code is bound to another key.")
-        tokens.check_target(call.form.get("resource", ""), row.resource)
-        jkt = call.binding.jkt if call.client.public else ""
-        family = families.redeem(ctx.session, ctx.house.log, row, jkt, fresh(), ctx.now)
-        if family is None:
-            return None
-        granted = families.standing(ctx.session, family, ctx.now)
-        if not isinstance(granted, GrantedFamily):
-            return None
-        families.record(ctx.session, ctx.house.log, "token_issued", family, ctx.now, grant_type=self.GRANT_TYPE)
-        return Given(granted, families.add_refresh(ctx.session, granted, fresh(), ctx.now), row.nonce)
+        return _redeemed(self.server.call, authorization_code.row, self.GRANT_TYPE)
 
     def delete_authorization_code(self, authorization_code: Code) -> None:
         """Nothing: Authlib calls this after making the token, too late to spend the code. The row stays, so that a
         replay is noticed."""
+
+
+class DeviceGrant(BaseGrant, TokenEndpointMixin):
+    """RFC 8628 §3.4. Authlib's own hands the person's row to hooks that we do not need."""
+
+    GRANT_TYPE = devices.GRANT
+    TOKEN_ENDPOINT_AUTH_METHODS = METHODS
+
+    def validate_token_request(self) -> None:
+        call: EndpointCall = self.server.call
+        self.request.client = self.authenticate_token_endpoint_client()
+        if not call.form.get("device_code"):
+            raise InvalidRequestError()
+        row = devices.of_device_code(call.ctx.session, call.form["device_code"], call.client.client_id)
+        if row is None or row.redeemed_at is not None:
+            raise InvalidGrantError()
+        devices.check_poll(call.ctx.session, row, call.ctx.now)
+        self.row = row
+
+    def create_token_response(self) -> Any:
+        user = _redeemed(self.server.call, self.row, self.GRANT_TYPE)
+        if user is None:
+            raise InvalidGrantError()
+        return 200, self.generate_token(user=user), self.TOKEN_RESPONSE_HEADER
 
 
 class RefreshGrant(RefreshTokenGrant):
@@ -189,6 +217,7 @@ def _scope_of(ctx: Context, token: RefreshToken) -> str:
 
 CODE = GrantKind(CodeGrant, (S256(required=True),))
 REFRESH = GrantKind(RefreshGrant)
+DEVICE = GrantKind(DeviceGrant)
 
 
 class _OwnTokens:

@@ -5,6 +5,8 @@ A step raises Refused for what the caller got wrong; whatever it has written by 
 must count.
 """
 
+import json
+
 from starlette.responses import Response
 
 from gateway.apps.tables import App
@@ -12,6 +14,7 @@ from gateway.authorization import (
     access_tokens,
     binding,
     clients,
+    devices,
     disclosing,
     openid,
     parameters,
@@ -25,9 +28,12 @@ from gateway.authorization.rules import Refused
 from gateway.authorization.server import Server
 from gateway.authorization.subjects import subject
 from gateway.errors import REASONS
+from gateway.ground.http.client_certificates import client_certificate
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
 from gateway.ground.web import answers
+
+_SIGNED = "application/token-introspection+jwt"
 
 
 def check_form(call: EndpointCall) -> None:
@@ -43,6 +49,7 @@ def authenticate_client(call: EndpointCall) -> None:
         authorization=tuple(ctx.request.headers.getlist("authorization")),
         network=client_network(ctx.request, settings),
         path=ctx.request.url.path,
+        certificate=client_certificate(ctx.request),
     )
     call.app = clients.authenticate(ctx.session, shown, settings.public_url, ctx.now)
 
@@ -62,8 +69,8 @@ def check_confidential(call: EndpointCall) -> None:
 
 
 def bind_key(call: EndpointCall) -> None:
-    """The key that the caller proves to hold (RFC 9449 §5), if it shows a proof."""
-    call.binding = binding.shown(call.ctx)
+    """What the caller proves to hold: a key, by a proof (RFC 9449 §5), or its TLS certificate (RFC 8705 §3)."""
+    call.binding = binding.shown(call.ctx, call.client)
 
 
 def check_binding(call: EndpointCall) -> None:
@@ -95,7 +102,7 @@ def check_signed(call: EndpointCall) -> None:
 
 def check_request(call: EndpointCall) -> None:
     """Every parameter of the authorization request, in the order of the table in parameters.py."""
-    call.checked = requests.check(call.ctx.session, call.ctx.house, call.app, call.sent)
+    call.checked = requests.check(call.ctx.session, call.ctx.house, call.app, call.endpoint, call.sent)
 
 
 def bind_request(call: EndpointCall) -> None:
@@ -113,6 +120,18 @@ def store_request(call: EndpointCall) -> Response:
     seconds = call.ctx.house.settings.request_seconds
     request_uri = requests.push(call.ctx.session, call.checked, fresh(), call.ctx.now, seconds)
     return answers.json({"request_uri": request_uri, "expires_in": seconds}, 201)
+
+
+def check_device(call: EndpointCall) -> None:
+    """The client registered for the device grant (RFC 8628 §3.1)."""
+    if devices.GRANT not in call.client.grant_types:
+        raise Refused("unauthorized_client", "The client did not register for the device grant.")
+
+
+def begin_device(call: EndpointCall) -> Response:
+    """Keep the request, and tell the app which code to show (RFC 8628 §3.2)."""
+    assert call.checked is not None
+    return answers.json(devices.begin(call.ctx.session, call.ctx.house, call.checked, call.ctx.now))
 
 
 def check_grant_type(call: EndpointCall) -> None:
@@ -167,7 +186,9 @@ def tell_of_person(call: EndpointCall) -> Response:
         return answers.json(said)
     said |= {"iss": ctx.house.settings.public_url, "aud": granted.family.client_id}
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return Response(ctx.house.keys.sign(said, typ="JWT"), 200, headers, "application/jwt")
+    return Response(
+        ctx.house.keys.sign(said, typ="JWT", algorithm=call.client.userinfo_alg), 200, headers, "application/jwt"
+    )
 
 
 def _granted(call: EndpointCall) -> GrantedFamily:
@@ -182,6 +203,18 @@ def end_tokens(call: EndpointCall) -> Response:
 
 
 def tell_of_token(call: EndpointCall) -> Response:
-    """What the token is worth now, if it is the client's own (RFC 7662 §2.2)."""
+    """What the token is worth now, if it is the client's own (RFC 7662 §2.2); signed where that is asked for (RFC 9701)."""
     response: Response = Server(call).create_endpoint_response("introspection")
-    return response
+    signed = call.client.introspection_alg or _SIGNED in call.ctx.request.headers.get("accept", "").lower()
+    if response.status_code != 200 or not signed:
+        return response
+    ctx = call.ctx
+    claims = {
+        "iss": ctx.house.settings.public_url,
+        "aud": call.client.client_id,
+        "iat": int(ctx.now.timestamp()),
+        "token_introspection": json.loads(bytes(response.body)),
+    }
+    algorithm = call.client.introspection_alg or call.client.profile.signed
+    token = ctx.house.keys.sign(claims, typ="token-introspection+jwt", algorithm=algorithm)
+    return Response(token, 200, {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}, _SIGNED)

@@ -36,10 +36,13 @@ class AuthorizationRequest(SQLModel, table=True):
     opened_by: str | None = None  # id of the person
     consent_id: str | None = None
     outcome: str = ""  # "" | granted | refused
+    kind: str = "code"  # how the app gets its answer: code (by a redirect) | device (it polls)
+    polled_at: datetime | None = None
+    interval: int = 0  # seconds between two polls
     auth_time: int | None = Field(default=None, sa_type=BIG)  # epoch seconds of the sign-in behind the outcome
     amr: str = ""  # its methods
     sign_in: str = ""  # its id
-    code_sha256: str | None = Field(default=None, unique=True)
+    code_sha256: str | None = Field(default=None, unique=True)  # of the code, or of what the app polls with
     code_expires_at: datetime | None = None
     redeemed_at: datetime | None = None  # set once, by the conditional UPDATE that spends the code
     family_id: str | None = None
@@ -48,6 +51,7 @@ class AuthorizationRequest(SQLModel, table=True):
 class TokenFamily(SQLModel, table=True):
     """All tokens that come from one redeemed code. Ending this row ends them all."""
 
+    __table_args__ = (Index("ix_tokenfamily_living", "person_id", **where("ended_at IS NULL")),)
     id: str = Field(primary_key=True)
     consent_id: str = Field(foreign_key="consent.id", index=True)
     client_id: str
@@ -62,7 +66,7 @@ class TokenFamily(SQLModel, table=True):
     started_at: datetime
     expires_at: datetime | None = Field(default=None, index=True)  # when its last refresh token expires
     ended_at: datetime | None = None
-    ended_reason: str = ""  # revoked_by_app | code_replayed | refresh_replayed
+    ended_reason: str = ""  # revoked_by_app | code_replayed | refresh_replayed | keys_ended
 
 
 class RefreshToken(SQLModel, table=True):

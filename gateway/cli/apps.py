@@ -39,7 +39,7 @@ def add(
     is kept.
     If a file is wrong, prints all its faults (file, key, what is wrong, what would be right) and ends 1.
     """
-    from gateway.apps import declare
+    from gateway.apps import declare, signing
 
     with opened() as house:
         try:
@@ -48,6 +48,7 @@ def add(
                 made = [_registered(session, house.catalogue, declaration) for declaration in found]
         except DeclarationError as error:
             stop(str(error), NO)
+        signing.make_missing(house, datetime.now(UTC))
     for declaration in found:
         for warning in declaration.warnings:
             typer.echo(f"aval: {declaration.file}: {warning}", err=True)

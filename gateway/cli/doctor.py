@@ -23,7 +23,7 @@ from gateway.cli import doctor_tls
 from gateway.cli.check import Check
 from gateway.cli.opening import FOREIGN_KEY, KEYS_BACK, NO, demo_of, nothing_sealed, settings, source, tell_of_demo
 from gateway.errors import Unavailable
-from gateway.ground.store import Connection, migrate, open_store
+from gateway.ground.store import Connection, Store, migrate, open_store
 from gateway.ground.store.sqlite.engine import sqlite_fault, sqlite_version
 from gateway.settings import Settings, contradictions, unsafe
 
@@ -32,6 +32,8 @@ NEWER_SQLITE = "install pysqlite3, which carries a newer one, or a Python that d
 ANOTHER = "if a gateway runs already, name its folder in AVAL_DATA_DIR"
 UNMARKED = "this machine has not served with it yet, or AVAL_MARK_FILE names another place"
 MARK_BACK = "if it served, give this command the gateway's settings, or move its mark there before the next start"
+UNUSED_DO = "it stands in the database since; keep a copy of it with those of the keys, and delete it here"
+UNSEALED_DO = "put its row of the table signingkey back, or delete it"
 LOW_DISK = 2**30  # bytes
 FULL_DISK = 64 * 2**20  # bytes; twice the size of the write-ahead log at which it is copied into the database
 REACH_SECONDS = 3.0
@@ -166,9 +168,9 @@ def _disk(using: Settings) -> Iterator[Check]:
 
 def open_key_files(folder: Path) -> Iterator[tuple[Path, str]]:
     """(path, mode it should have) of every key file or folder that group or others may use."""
-    from gateway.ground.keys import ring
+    from gateway.ground.keys import files
 
-    yield from ring.open_files(folder)
+    yield from files.open_files(folder)
 
 
 def open_database_files(using: Settings) -> Iterator[Path]:
@@ -178,20 +180,31 @@ def open_database_files(using: Settings) -> Iterator[Path]:
             yield path
 
 
+def open_sealing_file(using: Settings) -> Iterator[tuple[Path, str]]:
+    """The same of the file of the sealing key, where it has one outside of the keys folder."""
+    path = using.sealing_key_file
+    if path is not None and path.exists() and path.stat().st_mode & 0o077:
+        yield path, "600"
+
+
 def _keys(using: Settings) -> Iterator[Check]:
     from gateway.ground.keys import KeyRing
+    from gateway.ground.store import signing_keys
 
     if not using.keys.exists() and _unused(using):
         yield Check("keys", "warn", f"none in {using.keys} yet", "`aval serve` makes them at its first start")
         return
-    for path, mode in open_key_files(using.keys):
+    for path, mode in (*open_key_files(using.keys), *open_sealing_file(using)):
         yield Check("keys", "fail", f"{path} is open to other users", f"chmod {mode} {path}")
     try:
-        ring = KeyRing(using.keys)
+        ring = KeyRing.of(using)
     except Unavailable as error:
         yield Check("keys", "fail", error.detail, KEYS_BACK)
     else:
-        yield Check("keys", "ok", f"{len(ring.signing)} for tokens, one for the log, in {using.keys}")
+        sealing = "" if ring.sealing.file == using.keys / "kek.hex" else f"; the sealing key from {ring.sealing.where}"
+        yield Check("keys", "ok", f"in {using.keys}{sealing}")
+        for file in signing_keys.unused_files(ring):
+            yield Check("keys", "warn", f"{file} is not used any more", UNUSED_DO)
 
 
 def _unused(using: Settings) -> bool:
@@ -248,6 +261,8 @@ def _database(using: Settings) -> Iterator[Check]:
         with contextlib.closing(open_store(using)) as store, contextlib.closing(store.connect()) as connection:
             foreign = list(_same_keys(connection, using))
             yield from foreign
+            if not foreign:
+                yield from _token_keys(using, store)
             if using.database_url:
                 from gateway.cli import doctor_database
 
@@ -267,8 +282,27 @@ def _same_keys(connection: Connection, using: Settings) -> Iterator[Check]:
     from gateway.ground.store import key_checks
 
     with contextlib.suppress(Unavailable):
-        for file in key_checks.wrong(connection, KeyRing(using.keys).checks):
-            yield Check("keys", "fail", f"{using.keys / file} {FOREIGN_KEY}", KEYS_BACK)
+        ring = KeyRing.of(using)
+        for name in key_checks.wrong(connection, ring.checks):
+            yield Check("keys", "fail", f"{ring.place(name)} {FOREIGN_KEY}", KEYS_BACK)
+
+
+def _token_keys(using: Settings, store: Store) -> Iterator[Check]:
+    """What the database has of them; what cannot be opened is told, one by one."""
+    from gateway.ground.keys import KeyRing
+    from gateway.ground.store import signing_keys
+
+    try:
+        ring = KeyRing.of(using)
+    except Unavailable:
+        return  # `_keys` has reported it
+    for kid in signing_keys.read(store, ring, datetime.now(UTC).timestamp()):
+        yield Check("token keys", "fail", f"{kid} {signing_keys.UNSEALED}", UNSEALED_DO)
+    if not ring.algorithms:
+        yield Check("token keys", "warn", "none yet", "`aval serve` makes the first at its start")
+    else:
+        signs = ", ".join(f"{name} {ring.signer_of(name).kid}" for name in ring.algorithms)
+        yield Check("token keys", "ok", f"signing: {signs}")
 
 
 def _missing_rows(connection: Connection) -> Iterator[Check]:
@@ -322,12 +356,12 @@ def _mark(using: Settings, signed: bool) -> Iterator[Check]:
 
 
 def _log(connection: Connection, using: Settings, alone: bool) -> Iterator[Check]:
-    from gateway.ground.keys import KeyRing
+    from gateway.ground.keys import files
     from gateway.log.notes import Signer
     from gateway.log.signed import Frozen, origin, renamed, standing
 
     try:
-        key = Signer(origin(connection, using), KeyRing(using.keys).log).verifier
+        key = Signer(origin(connection, using), files.log_key(using.keys)).verifier
         head, _ = standing(connection, using.mark, key, alone=alone)
     except Frozen as error:
         do = f"{error.do}; where that cannot be done, `aval log restart`; no data is given until then"

@@ -119,7 +119,7 @@ def _checked(using: Settings, vkey: str | None, a_copy: bool, kept: list[str]) -
     from gateway.log.signed import origin
 
     try:
-        opener = Log(KeyRing(using.keys), using.mark)
+        opener = Log(KeyRing.of(using), using.mark)
     except Unavailable:
         opener = None
     try:
@@ -251,14 +251,14 @@ def _frozen(using: Settings) -> tuple["Ended", int]:
     from gateway.consent import deciding
     from gateway.consent.actors import OPERATOR
     from gateway.errors import Unavailable
-    from gateway.ground.keys import KeyRing
+    from gateway.ground.keys import files
     from gateway.log import restart as restarting
     from gateway.log.signed import last_signed, parts
 
     if not is_there(using):
         no_gateway(using, source("data_dir"))
     try:
-        key = KeyRing(using.keys).log
+        key = files.log_key(using.keys)
     except Unavailable as error:
         stop(f"{error.detail}; {KEYS_BACK}")
     try:

@@ -18,7 +18,8 @@ def migrate() -> None:
     One transaction: if it is interrupted, the old schema stays. Ends 2 on a database of a newer version, and on
     one that holds the tables of something else.
 
-    A new database is pinned to the keys of AVAL_KEYS_DIR, if they are there; it makes none.
+    A new database is pinned to the keys of AVAL_KEYS_DIR, if they are there; it makes none. The token-*.pem of a
+    release before become rows of the database then, where they are there; else at the first start.
     """
     from gateway.ground.store import migrate as steps
 
@@ -37,17 +38,27 @@ def migrate() -> None:
     else:
         done = f"brought from schema {before} to {now} of this version"
     typer.echo(f"{where(using)}: {done}")
-    if before is None:
+    if before is None or _has_no_token_key(using):
         _pin(using)
 
 
+def _has_no_token_key(using: Settings) -> bool:
+    from gateway.ground.store import open_store, signing_keys
+
+    try:
+        with contextlib.closing(open_store(using)) as store, store.read() as session:
+            return not signing_keys.rows(session)
+    except Unavailable as error:
+        stop(error.detail)
+
+
 def _pin(using: Settings) -> None:
-    """Only for a new database: afterwards this may run from anywhere, and needs no keys."""
+    """Only once: afterwards this may run from anywhere, and needs no keys."""
     from gateway.ground.keys import KeyRing
     from gateway.ground.store import open_store
 
     try:
-        KeyRing(using.keys)
+        KeyRing.of(using)
     except Unavailable:  # not here, or not all of them, or not for whoever migrates: the first that serves pins its own
         return
     try:

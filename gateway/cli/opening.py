@@ -9,6 +9,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -297,7 +298,7 @@ def pinned(
     which new ones could not open. Whoever loses has made none. Those whose commit failed stay: it may have happened all
     the same, and if not, they are pinned at the next start. Raises Unavailable."""
     from gateway.ground.keys import KeyRing
-    from gateway.ground.store import key_checks
+    from gateway.ground.store import key_checks, signing_keys
 
     rings: list[KeyRing] = []
     pins: Mapping[str, str] = {}
@@ -306,7 +307,7 @@ def pinned(
     def read(connection: "Connection", known: Mapping[str, str]) -> Mapping[str, str]:
         nonlocal pins, new
         pins, new = known, not known and not _sealed(connection)
-        rings.append(KeyRing(using.keys, create=make and new, settle_seconds=using.key_settle_seconds))
+        rings.append(KeyRing.of(using, create=make and new))
         return rings[-1].checks
 
     try:
@@ -316,8 +317,10 @@ def pinned(
             stop(f"{error.detail}; {_whose(using, store, pins)}")
         raise
     if found.foreign:
-        faults = [f"keys: {using.keys / file}: {FOREIGN_KEY}" for file in found.foreign]
+        faults = [f"keys: {rings[-1].place(file)}: {FOREIGN_KEY}" for file in found.foreign]
         stop("\n".join([*faults, f"keys: {_whose(using, store, pins)}"]))
+    settle = timedelta(seconds=using.key_settle_seconds)
+    signing_keys.begin(store, rings[-1], datetime.now(UTC), settle, make=make)
     if found.first and new:
         begun(store.where, using.keys)
     return rings[-1]
@@ -325,10 +328,13 @@ def pinned(
 
 def _whose(using: Settings, store: "Store", pins: Mapping[str, str]) -> str:
     """Which keys are the right ones, and how they come here."""
+    from gateway.ground.store import signing_keys
+
     if not pins:
         return KEYS_BACK
-    names = [file for file in sorted(pins) if file.startswith("token-")]
-    shown = f", whose {names[-1]} is {pins[names[-1]]} in its /jwks.json" if names else ""
+    with store.read() as session:
+        newest = next((row.kid for row in signing_keys.rows(session)), "")
+    shown = f", whose newest token key is {newest} in its /jwks.json" if newest else ""
     began = f"{store.where} was begun with the keys of another folder or machine{shown}"
     with contextlib.closing(store.connect()) as connection:
         anew = "" if _sealed(connection) else "; or, as nothing is kept under them yet, begin with an empty database"

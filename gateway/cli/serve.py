@@ -184,10 +184,10 @@ def allow_files(using: Settings) -> None:
 
 def refuse_open_files(using: Settings) -> None:
     """Stop if group or others can read the private keys or, in production, the database or its password."""
-    from gateway.cli.doctor import open_database_files, open_key_files
+    from gateway.cli.doctor import open_database_files, open_key_files, open_sealing_file
     from gateway.cli.doctor_tls import open_key_file
 
-    found = [*open_key_files(using.keys), *open_key_file(using)]
+    found = [*open_key_files(using.keys), *open_sealing_file(using), *open_key_file(using)]
     if using.mode == "production":
         found += [(path, "600") for path in open_database_files(using)]
         if using.database_url:

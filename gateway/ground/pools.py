@@ -45,6 +45,7 @@ DUTIES: Mapping[str, Duty] = {
     "renewal": Duty(threads=4, line=32, seconds=15),  # renewing the credential of a link, for data calls
     "telling": Duty(threads=1, line=0, seconds=15),  # telling organisations of links that have ended
     "name": Duty(threads=1, line=8),  # the system's resolver, by host: it has its own, long deadlines
+    "keys": Duty(threads=1),  # reading the token keys again, for a token whose key is not known yet
     "compile": Duty(threads=1),  # compiling grants, on one connection of their own
     "cut": Duty(threads=2),  # answers too large for the event loop, by organisation
     "files": Duty(threads=2, line=64, seconds=15),  # reading what an organisation's files have of a customer

@@ -229,6 +229,19 @@ EVENTS: Mapping[str, EventKind] = {
         (_W(N_("A used key of {app} was presented again. All keys of this connection were withdrawn to be safe.")),),
         frozenset("family token what".split()),
     ),
+    "tokens_ended": EventKind(
+        "refusal",
+        (
+            _W(
+                N_(
+                    "The operator of this service replaced the keys that it signs with, to be safe. What apps held to "
+                    "read your data was withdrawn with them. Your agreements stay as they were; an app that you still "
+                    "use may ask you to sign in here again."
+                )
+            ),
+        ),
+        frozenset("family what".split()),
+    ),
     "app_disconnected": EventKind(
         "",
         (_W(N_("Disconnected by the app: {app} gave its key back. Your agreement stays as it was.")),),

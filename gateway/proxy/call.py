@@ -15,8 +15,9 @@ import asyncio
 import contextlib
 import gc
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, Literal
@@ -27,6 +28,7 @@ from gateway.errors import Refusal, Unavailable, where
 from gateway.formats.model import Asked, Counts, Cut, NotThere, TooLarge, UnknownShape
 from gateway.formats.table_plan import TablePlan
 from gateway.ground.http import guard, problems
+from gateway.ground.http.client_certificates import called_at, client_certificate
 from gateway.ground.http.connector import Answer, ConnectorError, GoesOn, Withdrawn
 from gateway.ground.http.guard import Receive, Scope, Send
 from gateway.ground.keys import fresh
@@ -81,6 +83,7 @@ class DataPlane:
         since = house.clock().timestamp() if house.store.alone else 0.0  # else others may know the proofs before
         self._nonces = Nonces(house.keys, "resource", house.settings.dpop_nonces)
         self._proofs = Proofs(house.settings.public_url, Replays(house.clock().timestamp(), since), self._nonces)
+        self._beside = replace(self._proofs, public_url=house.settings.mtls_public_url)  # the port for certificates
         self._browsers = Browsers(house)
         self.writer = Writer(open_ledger(house.store, house.log))
         self._denials = Denials(self.writer)
@@ -248,15 +251,23 @@ class DataPlane:
             return None
         now = call.now.timestamp()
         token = self._tokens.read(shown, now)
+        if token is None and self._tokens.may_be_of_new_key(shown):
+            token = await self._read_again(shown, now)
         # A key-bound token without its proof is a stolen one; a proof beside an unbound token proves nothing.
         if token is None or (token.key is not None) != (scheme == b"dpop"):
             await self._challenged(call, "invalid_token", dpop=scheme == b"dpop")
             return None
+        if token.certificate is not None:
+            shown_with = client_certificate(call.scope)
+            if shown_with is None or shown_with.thumbprint != token.certificate:
+                await self._challenged(call, "invalid_token", dpop=False)
+                return None
         if token.key is not None:
             method, path = call.scope["method"], call.scope["path"]
             proof = fields.get(b"dpop", b"").decode("latin-1")
+            proofs = self._proofs if called_at(self._settings, call.scope) == self._proofs.public_url else self._beside
             try:
-                call.proof = self._proofs.held(proof, token.key or "", token.ath, method, path, now)
+                call.proof = proofs.held(proof, token.key or "", token.ath, method, path, now)
             except NonceNeeded as needed:
                 await self._challenged(call, "use_dpop_nonce", dpop=True, nonce=needed.nonce)
                 return None
@@ -264,6 +275,15 @@ class DataPlane:
                 await self._challenged(call, "invalid_dpop_proof", dpop=True)
                 return None
         return token
+
+    async def _read_again(self, shown: bytes, now: float) -> Token | None:
+        """Once the keys have been read anew: another process may have signed with one that this one did not know."""
+        since = time.monotonic()
+        for _ in range(2):  # whoever shares a reading that began before needs the next one
+            work = partial(self._house.keys.read_again, since)
+            if await self._house.pools.share("keys", "", "token keys", work):
+                break
+        return self._tokens.read(shown, now)
 
     async def _challenged(self, call: DataCall, error: str, *, dpop: bool, nonce: str = "") -> Done:
         resource = f"/data/{call.organisation}"

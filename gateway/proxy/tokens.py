@@ -20,6 +20,7 @@ class Token:
     client: str
     organisations: frozenset[str]  # of its audience
     key: str | None  # thumbprint of the key it is bound to (cnf.jkt)
+    certificate: str | None  # … or of the certificate (cnf.x5t#S256)
     expires: int  # epoch seconds
     digest: str  # hex SHA-256, first half: names the token in the log
     ath: str  # base64url SHA-256: how a proof names it (RFC 9449 §4.2)
@@ -33,7 +34,9 @@ class Tokens:
         self._by = keys.signing  # the keys of those in `_known`
 
     def read(self, shown: bytes, now: float) -> Token | None:
-        """The token if it is ours and unexpired at `now` (epoch seconds); None for any other."""
+        """The token if it is ours and unexpired at `now` (epoch seconds); None for any other. Raises Unavailable while
+        it is not known which keys have ended."""
+        self._keys.require_fresh()
         signing = self._keys.signing
         if signing is not self._by:  # what a key has signed that is not there any more is worth nothing
             self._known.clear()
@@ -53,16 +56,22 @@ class Tokens:
             return None
         return token
 
+    def may_be_of_new_key(self, shown: bytes) -> bool:
+        """Of one that was not read: whether that may be because this process does not know its key yet."""
+        return access.may_be_of_new_key(shown.decode("latin-1"), self._keys)
+
     def _verified(self, text: str, digest: bytes, now: float) -> Token:
-        claims = access.read(text, self._keys, self._issuer, now)
+        claims = access.read(text, self._keys, self._issuer, now, waits=False)
         if now >= claims["exp"]:
             raise jose.Malformed("expired")
+        bound = claims.get("cnf") or {}
         return Token(
             consent=claims["grant_id"],
             family=claims["fam"],
             client=claims["client_id"],
             organisations=access.organisations(claims, self._issuer),
-            key=claims["cnf"]["jkt"] if claims.get("cnf") is not None else None,
+            key=bound.get("jkt"),
+            certificate=bound.get("x5t#S256"),
             expires=claims["exp"],
             digest=digest.hex()[:32],
             ath=jose.encoded(digest),

@@ -71,7 +71,7 @@ def test_an_app_that_registers_is_told_all_that_was_accepted_and_signs_people_in
         "scope": "openid profile email",
         "subject_type": "pairwise",
         "profile": "oidc",
-        "id_token_signed_response_alg": "ES256",
+        "id_token_signed_response_alg": "RS256",
     }
     assert {name: said.get(name) for name in wanted} == wanted
     assert "unknown" not in said

@@ -154,7 +154,7 @@ def test_a_signed_answer_holds_code_state_and_issuer(world, mode):
     said = claims(token)
     assert {name: said[name] for name in ("iss", "aud", "state")} == {"iss": ISSUER, "aud": "meter", "state": "a state"}
     assert 0 < said["exp"] - world.clock.now.timestamp() <= 600
-    (key,) = world.browser().get("/jwks.json").json()["keys"]
+    (key,) = [key for key in world.browser().get("/jwks.json").json()["keys"] if key["alg"] == "ES256"]
     assert header_of(token) == {"alg": "ES256", "typ": "JWT", "kid": key["kid"]}
     assert world.redeem(said["code"]).status_code == 200
 
@@ -182,5 +182,39 @@ def test_modes_that_are_not_offered(world):
         assert error(world.push(response_mode=mode)) == "invalid_request"
     said = world.browser().get("/.well-known/oauth-authorization-server").json()
     assert said["response_modes_supported"] == ["query", "jwt", "query.jwt"]
-    assert said["authorization_signing_alg_values_supported"] == ["ES256"]
+    assert said["authorization_signing_alg_values_supported"] == ["ES256", "PS256", "RS256", "EdDSA"]
     assert said["request_parameter_supported"] is True
+
+
+# ---- signed introspection (RFC 9701)
+
+INTROSPECTED = "application/token-introspection+jwt"
+
+
+def test_introspection_is_signed_for_who_asks_for_it_so(world):
+    token = world.tokens("budget")["access_token"]
+    plain = world.post("/introspect", {"token": token}, "budget")
+    signed = world.post("/introspect", {"token": token}, "budget", accept=INTROSPECTED)
+    assert plain.headers["content-type"] == "application/json"
+    assert signed.headers["content-type"] == INTROSPECTED
+    assert header_of(signed.text)["typ"] == "token-introspection+jwt"
+    said = claims(signed.text)
+    assert said["token_introspection"] == plain.json()
+    assert {name: said[name] for name in ("iss", "aud")} == {"iss": ISSUER, "aud": "budget"}
+    assert said.keys() == {"iss", "aud", "iat", "token_introspection"}
+
+
+def test_a_signed_no_says_no_more_than_a_plain_one(world):
+    foreign = world.tokens()["access_token"]
+    for token in (foreign, "x", world.tokens("budget")["access_token"] + "A"):
+        signed = world.post("/introspect", {"token": token}, "budget", accept=INTROSPECTED)
+        assert claims(signed.text)["token_introspection"] == {"active": False}
+
+
+def test_a_client_that_registered_for_it_gets_no_other(world):
+    world.register("sealed", token_endpoint_auth_method="client_secret_basic",
+                   introspection_signed_response_alg="PS256")  # fmt: skip
+    answer = world.post("/introspect", {"token": "x"}, "sealed")
+    assert header_of(answer.text)["alg"] == "PS256"
+    wrong = world.post("/introspect", {"token": "x", "client_secret": "x"}, None)
+    assert wrong.headers["content-type"] == "application/json"

@@ -5,8 +5,10 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -139,59 +141,69 @@ def test_policies_by_which_no_bank_call_could_be_judged_are_not_taken(gateway: G
     until(lambda: parts(gateway)["policies"] == "ok", gateway)
 
 
-def test_a_token_key_comes_and_goes(gateway: Gateway, folder: Path, tmp_path: Path) -> None:
+def test_a_token_key_comes_and_goes_by_command(gateway: Gateway, aval: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     [old] = kids(gateway)
-    new = made(tmp_path / "other")
-    put(new.folder / "token-0001.pem", folder / "keys" / "token-0002.pem")
-    until(lambda: kids(gateway) == {old, new.signer.kid}, gateway)
-    (folder / "keys" / "token-0001.pem").unlink()
-    until(lambda: kids(gateway) == {new.signer.kid}, gateway)
-    assert [line["file"] for line in lines(gateway, "another key signs")] == ["token-0002.pem"], "no other is left"
+    next_ = json.loads(aval("keys", "rotate", "--json").out)["keys"][0]["kid"]
+    until(lambda: kids(gateway) == {old, next_}, gateway)
+    assert not lines(gateway, "another key signs"), "it has not settled"
+    monkeypatch.setenv("AVAL_KEY_SETTLE_SECONDS", "0")
+    assert aval("keys", "rotate").code == 0
+    until(lambda: bool(lines(gateway, "another key signs")), gateway)
+    assert [line["kid"] for line in lines(gateway, "another key signs")] == [next_[:12]]
+    assert kids(gateway) == {old, next_}, "what the old one has signed is not over"
 
-    (folder / "keys" / "token-0002.pem").unlink()
-    until(lambda: bool(lines(gateway, NOT_TAKEN.format("keys"))), gateway)
-    assert kids(gateway) == {new.signer.kid}, "without one nothing could be signed"
+    [ended] = json.loads(aval("keys", "rotate", "--emergency", "--json").out)["keys"]
+    assert set(ended["ended"]) == {old, next_}
+    until(lambda: kids(gateway) == {ended["kid"]}, gateway)
+    assert not any(word in gateway.log.read_text() for word in ("PRIVATE", "BEGIN"))
+
+
+def test_a_token_key_whose_row_was_tampered_with_is_not_accepted_and_told_once(
+    gateway: Gateway, aval: Run, folder: Path
+) -> None:
+    [old] = kids(gateway)
+    next_ = json.loads(aval("keys", "rotate", "--json").out)["keys"][0]["kid"]
+    until(lambda: kids(gateway) == {old, next_}, gateway)
+    with closing(sqlite3.connect(folder / "aval.sqlite3")) as database, database:
+        database.execute(
+            "UPDATE signingkey SET sealed = (SELECT sealed FROM signingkey WHERE kid = ?) WHERE kid = ?", (old, next_)
+        )
+    until(lambda: kids(gateway) == {old}, gateway)
+    time.sleep(1.5)
+    [told] = lines(gateway, "token keys are not accepted")
+    assert next_[:12] in str(told["faults"]) and parts(gateway)["keys"] == "degraded"
+    assert aval("doctor").code == 1 and f"FAIL  token keys: {next_}" in aval("doctor").out
+    assert "cannot be opened" in aval("keys", "list").out
+
+
+def test_a_file_of_a_token_key_is_not_read_any_more(gateway: Gateway, folder: Path, aval: Run) -> None:
+    before = kids(gateway)
+    (folder / "keys" / "token-0002.pem").write_text("whatever")
+    (folder / "keys" / "token-0002.pem").chmod(0o600)
+    time.sleep(1.5)
+    assert kids(gateway) == before and parts(gateway)["keys"] == "ok"
+    assert "token-0002.pem is not used any more" in aval("doctor").out
 
 
 @pytest.mark.parametrize("name", ["kek.hex", "root.hex", "log.pem"])
-def test_a_key_of_another_kind_never_changes(gateway: Gateway, folder: Path, tmp_path: Path, name: str) -> None:
-    before, other = kids(gateway), made(tmp_path / "other")
+def test_a_key_that_is_for_good_never_changes(gateway: Gateway, folder: Path, tmp_path: Path, name: str) -> None:
+    other = made(tmp_path / "other")
     mine = shutil.copy(folder / "keys" / name, tmp_path / "mine")
-    put(other.folder / "token-0001.pem", folder / "keys" / "token-0002.pem")
     put(other.folder / name, folder / "keys" / name)
     until(lambda: bool(lines(gateway, NOT_TAKEN.format("keys"))), gateway)
     told = str(lines(gateway, NOT_TAKEN.format("keys"))[-1]["faults"])
     assert f"{folder / 'keys' / name}: never changes; put back the one before" in told
     assert parts(gateway)["keys"] == "degraded"
     put(mine, folder / "keys" / name)
-    until(lambda: kids(gateway) > before, gateway)
-    assert parts(gateway)["keys"] == "ok"
-
-
-def test_a_token_key_that_others_can_read_or_whose_name_was_used_is_not_taken(
-    gateway: Gateway, folder: Path, tmp_path: Path
-) -> None:
-    [old] = kids(gateway)
-    one, two = made(tmp_path / "one"), made(tmp_path / "two")
-    target = folder / "keys" / "token-0002.pem"
-    put(one.folder / "token-0001.pem", target)
-    target.chmod(0o644)
-
-    def told(words: str) -> bool:
-        return any(words in str(line["faults"]) for line in lines(gateway, NOT_TAKEN.format("keys")))
-
-    until(lambda: told(f"{target}: others can read it; chmod 600"), gateway)
-    target.chmod(0o600)
-    until(lambda: kids(gateway) == {old, one.signer.kid}, gateway)
-    put(two.folder / "token-0001.pem", target)
-    until(lambda: told(f"{target}: another key was used under this name"), gateway)
-    assert kids(gateway) == {old, one.signer.kid}
+    until(lambda: parts(gateway)["keys"] == "ok", gateway)
+    (folder / "keys" / name).chmod(0o644)
+    until(lambda: "others can read it; chmod 600" in gateway.log.read_text(), gateway)
     assert not any(word in gateway.log.read_text() for word in ("PRIVATE", "BEGIN"))
 
 
 @pytest.mark.postgres
 def test_both_of_two_processes_take_them(
-    folder: Path, database: str, policies: Path, tmp_path: Path, aval: Run
+    folder: Path, database: str, policies: Path, tmp_path: Path, aval: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = Gateway(
         folder,
@@ -208,11 +220,11 @@ def test_both_of_two_processes_take_them(
     try:
         until(lambda: bool(lines(served, "all processes serve")), served)
         [old] = kids(served)
-        new = made(tmp_path / "other")
-        put(new.folder / "token-0001.pem", folder / "keys" / "token-0002.pem")
-        until(lambda: by("keys taken") == {"1", "2"}, served)
+        monkeypatch.setenv("AVAL_DATABASE_URL", database)
+        new = json.loads(aval("keys", "rotate", "--json").out)["keys"][0]["kid"]
+        until(lambda: by("token keys taken") == {"1", "2"}, served)
         for _ in range(20):  # each on a connection of its own
-            assert kids(served) == {old, new.signer.kid}
+            assert kids(served) == {old, new}
         assert {str(line["process"]) for line in served.lines() if line.get("path") == "/jwks.json"} == {"1", "2"}
         text = (policies / "purposes" / "energy-advice.toml").read_text()
         (policies / "purposes" / "solar.toml").write_text(text.replace("energy-advice", "solar-advice"))

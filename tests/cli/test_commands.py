@@ -14,7 +14,6 @@ import pytest
 from cli_run import APPS, ORGANISATIONS, Aval
 
 from gateway.cli import demo_setup
-from gateway.ground.keys import KeyRing
 from gateway.ground.store import migrate
 
 Run = Callable[..., Aval]
@@ -203,31 +202,10 @@ def test_keys_are_listed_by_their_public_names_only(aval: Run, folder: Path) -> 
     done = aval("keys", "list", "--json")
     listed = rows(done)
     assert [row["for"] for row in listed] == ["tokens", "log", "sealing", "derived secrets"]
-    assert {row["mode"] for row in listed} == {"600"}
+    assert [row["place"].endswith("(600)") for row in listed] == [False, True, True, True]
     for path in (folder / "keys").iterdir():
         for line in path.read_text().splitlines():
             assert line.startswith("-----") or line not in done.out
-
-
-def test_which_token_key_signs_and_when_the_next_one_will_is_listed(
-    aval: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def signs() -> dict[str, str]:
-        return {Path(row["file"]).name: row["signs"] for row in rows(aval("keys", "list", "--json"))}
-
-    aval("migrate")
-    aval("organisations", "list")
-    assert signs()["token-0001.pem"] == "now" and "signs" in aval("keys", "list").out
-    KeyRing(folder.with_name("other"), create=True)
-    new = folder / "keys" / "token-0002.pem"
-    shutil.copy(folder.with_name("other") / "token-0001.pem", new)
-    begins = datetime.fromtimestamp(new.stat().st_ctime + 600, UTC)
-    assert signs()["token-0001.pem"] == "now"
-    assert signs()["token-0002.pem"] == f"from {begins:%Y-%m-%d %H:%M} UTC"
-    monkeypatch.setenv("AVAL_KEY_SETTLE_SECONDS", "0")
-    assert signs() == {
-        "token-0002.pem": "now", "token-0001.pem": "no more", "log.pem": "now", "kek.hex": "", "root.hex": ""
-    }  # fmt: skip
 
 
 def test_days_are_those_of_the_zone_of_the_gateway(aval: Run, folder: Path) -> None:
@@ -270,7 +248,7 @@ def another(aval: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "another" / "keys"
 
 
-@pytest.mark.parametrize("name", ["kek.hex", "root.hex", "log.pem", "token-0001.pem"])
+@pytest.mark.parametrize("name", ["kek.hex", "root.hex", "log.pem"])
 def test_a_key_of_another_gateway_is_refused_by_name_and_its_own_taken_again(
     aval: Run, folder: Path, another: Path, name: str
 ) -> None:
@@ -284,14 +262,6 @@ def test_a_key_of_another_gateway_is_refused_by_name_and_its_own_taken_again(
     doctor = aval("doctor")
     assert doctor.code == 1 and f"{file} holds another key" in doctor.out
     file.write_bytes(own)
-    assert aval("people", "list").code == 0 and aval("doctor").code == 0
-
-
-def test_a_further_token_key_is_no_foreign_one(aval: Run, folder: Path, another: Path) -> None:
-    assert aval("people", "add", "alice@example.org", "--name", "Alice Martin", stdin=PASSWORD).code == 0
-    further = folder / "keys" / "token-0002.pem"
-    further.write_bytes((another / "token-0001.pem").read_bytes())
-    further.chmod(0o600)
     assert aval("people", "list").code == 0 and aval("doctor").code == 0
 
 
@@ -311,7 +281,7 @@ def test_migrate_pins_the_keys_that_are_there(aval: Run, folder: Path, another: 
     assert aval("people", "list").code == 2 and aval("serve").code == 2
 
 
-@pytest.mark.parametrize("lost", ["kek.hex", "token-0001.pem", "*"])
+@pytest.mark.parametrize("lost", ["kek.hex", "root.hex", "*"])
 def test_keys_once_pinned_are_not_made_anew_although_nothing_was_sealed(
     aval: Run, folder: Path, begun: Path, lost: str
 ) -> None:
@@ -331,7 +301,7 @@ def test_another_folder_of_keys_is_refused_before_the_first_entry(aval: Run, beg
     own = keys.rename(begun / "own")
     shutil.copytree(another, keys)
     done = aval("serve")
-    assert done.code == 2 and done.err.count("holds another key than this database was used with") == 4
+    assert done.code == 2 and done.err.count("holds another key than this database was used with") == 3
     assert f"copy the keys folder of the machine that began to {keys}" in done.err
     shutil.rmtree(keys)
     own.rename(keys)
@@ -339,7 +309,7 @@ def test_another_folder_of_keys_is_refused_before_the_first_entry(aval: Run, beg
 
 
 def test_a_folder_that_a_crash_left_half_made_goes_on(aval: Run, folder: Path, begun: Path, tmp_path: Path) -> None:
-    """Nothing is pinned before all four are on the disk."""
+    """Nothing is pinned before all three are on the disk."""
     half = tmp_path / "half"
     (half / "keys").mkdir(parents=True, mode=0o700)
     shutil.copy(folder / "keys" / "log.pem", half / "keys" / "log.pem")

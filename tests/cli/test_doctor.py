@@ -65,6 +65,7 @@ def test_a_healthy_gateway_has_only_oks(aval: Run, database: Path) -> None:
             "public_url",
             "data_dir",
             "keys",
+            "token keys",
             "policies",
             "schema",
             "clock",

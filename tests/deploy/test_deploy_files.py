@@ -95,7 +95,6 @@ def test_secrets_are_made_once_and_nobody_else_can_read_them(tmp_path) -> None: 
         "kek.hex",
         "log.pem",
         "root.hex",
-        "token-0001.pem",
     ]
     public = {"ca.pem", "database.pem", "tls.pem"}
     opened = [path.name for path in made.rglob("*") if path.name not in public and path.stat().st_mode & 0o077]
@@ -107,7 +106,7 @@ def test_secrets_are_made_once_and_nobody_else_can_read_them(tmp_path) -> None: 
     from gateway.cli.doctor import open_key_files
     from gateway.ground.keys import KeyRing
 
-    assert KeyRing(made / "keys").signing and not list(open_key_files(made / "keys"))
+    assert KeyRing(made / "keys").checks and not list(open_key_files(made / "keys"))
     before = (made / "database-password").read_text()
     assert subprocess.run(make, env=environment, capture_output=True).returncode == 1
     assert (made / "database-password").read_text() == before

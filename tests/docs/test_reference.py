@@ -43,6 +43,8 @@ def test_a_part_is_printed_alone_and_of_the_policies_in_force(tmp_path: Path, mo
     shutil.copytree(shipped_policies(), tmp_path / "policies")
     purpose = tmp_path / "policies" / "purposes" / "energy-advice.toml"
     purpose.write_text(purpose.read_text().replace('code = "energy-advice"', 'code = "warmer-homes"'))
+    scopes = tmp_path / "policies" / "scopes" / "common.toml"
+    scopes.write_text(scopes.read_text().replace('purpose = "energy-advice"', 'purpose = "warmer-homes"'))
     monkeypatch.setenv("AVAL_POLICIES_DIR", str(tmp_path / "policies"))
     told = CliRunner().invoke(app, ["reference", "purposes"], prog_name="aval")
     assert told.stdout.startswith("## Purposes") and told.stdout.count("## ") == 1

@@ -49,7 +49,8 @@ BODIES: list[str] = [
 OTHERS: list[dict[str, Any]] = [
     {"aud": None}, {"aud": "https://elsewhere.example/data/x"}, {"iss": "https://mallory.example"},
     {"iat": NOW + 3600}, {"iat": None}, {"iat": "1"}, {"exp": float(NOW + 200)}, {"exp": True}, {"exp": None},
-    {"grant_id": ""}, {"grant_id": None}, {"fam": 1}, {"client_id": ["c"]}, {"cnf": {"x5t#S256": "a"}}, {"cnf": "a"},
+    {"grant_id": ""}, {"grant_id": None}, {"fam": 1}, {"client_id": ["c"]}, {"cnf": {"x5t#S256": "a", "jkt": "b"}},
+    {"cnf": "a"},
 ]  # fmt: skip
 
 

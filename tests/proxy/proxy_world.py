@@ -23,12 +23,13 @@ from gateway.consent.actors import herself
 from gateway.consent.rules import Act
 from gateway.consent.tables import Consent, Terms
 from gateway.consent.terms import canonical, sha256
+from gateway.errors import Unavailable
 from gateway.formats.model import FoundAccount
 from gateway.ground.http import listener
 from gateway.ground.http.guard import Guarded
 from gateway.ground.http.transport import Transport
 from gateway.ground.keys import KeyRing, fresh
-from gateway.ground.store import open_store
+from gateway.ground.store import open_store, signing_keys
 from gateway.ground.store.tables import directory_changed
 from gateway.ground.store.together import Together
 from gateway.house import House
@@ -38,6 +39,7 @@ from gateway.organisations.links import Credentials
 from gateway.organisations.tables import Link, Organisation
 from gateway.people.tables import Person
 from gateway.proxy.call import DataPlane
+from gateway.rereading import Rereading
 from gateway.settings import Settings
 from tests import databases
 from tests.databases import made
@@ -59,6 +61,7 @@ class World:
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         store = open_store(self.settings)
         made(store)
+        signing_keys.begin(store, keys, datetime.now(UTC))
         catalogue, policies = read(self.settings.policies)
         self.house = House(
             settings=self.settings,
@@ -267,15 +270,27 @@ class World:
             transport.start(asyncio.get_running_loop())
             together.start()
             await plane.start()
+            keys = threading.Thread(target=self._look_at_keys, args=[over := threading.Event()])
+            keys.start()
             self.loop = asyncio.get_running_loop()
             await send({"type": "lifespan.startup.complete"})
             await receive()
+            over.set()
+            await asyncio.to_thread(keys.join)
             await plane.stop()
             await transport.close()
             together.stop()
             await send({"type": "lifespan.shutdown.complete"})
 
         return Guarded(app, self.settings)
+
+    def _look_at_keys(self, over: threading.Event) -> None:
+        """As the composition root does."""
+        rereading = Rereading(self.house)
+        with rereading.watching_keys():
+            while not over.wait(signing_keys.LOOK_SECONDS):
+                with contextlib.suppress(Unavailable):
+                    rereading.look_at_token_keys()
 
     def recover(self, *living: str) -> None:
         """As the composition root does at the start and now and then."""

@@ -33,7 +33,10 @@ def event(person: str) -> Event:
 
 @pytest.fixture
 def house(pair: tuple[Cluster, Standby], tmp_path: Path) -> Iterator[House]:
-    made = build_house(Settings(database_url=pair[0].url("aval"), data_dir=tmp_path), create_keys=True)
+    made = build_house(
+        Settings(database_url=pair[0].url("aval"), data_dir=tmp_path, keys_dir=tmp_path.parent / "keys"),
+        create_keys=True,
+    )
     yield made
     made.store.close()
 
@@ -84,7 +87,8 @@ def test_a_commit_told_not_to_wait_for_its_standby_is_not_told_as_done_whatever_
     primary, standby = pair
     primary.execute("ALTER ROLE postgres SET client_min_messages = error")
     url = primary.url("aval", options="-cclient_min_messages=error")
-    house = build_house(Settings(database_url=url, data_dir=tmp_path), create_keys=True)
+    settings = Settings(database_url=url, data_dir=tmp_path, keys_dir=tmp_path.parent / "keys")
+    house = build_house(settings, create_keys=True)
 
     async def calls() -> None:
         writer = Writer(PostgresLedger(house.store, house.log))  # type: ignore[arg-type]

@@ -36,6 +36,7 @@ SMALL = {
     "openstream": "answers that are on their way out",
     "alembic_version": "one row",
     "keycheck": "one row for each key file",
+    "signingkey": "a few rows a year, and each leaves two years later",
     "logname": "one row",
     "schemaserves": "one row",
     "process": "one row for each process",
@@ -49,6 +50,7 @@ WHOLE = {
     "UPDATE directory SET generation = 0 WHERE 0": "finds nothing, and looks for nothing",
     "SELECT min(entry_id) FROM logwaiting": "the first row by its key",
     "SELECT at_ms FROM logcheckpoint ORDER BY size DESC LIMIT 1": "the last row by its key",
+    "SELECT DISTINCT tokenfamily.person_id": "the next living ones, by an index that has no others",
     "FROM person ORDER BY person.email": "`aval people list` lists everybody",
 }
 _JOBS = """
@@ -84,7 +86,9 @@ deletion_contact = "delete@who.example"
 redirect_uris = ["https://who.example/callback"]
 token_endpoint_auth_method = "none"
 purposes = ["sign-in"]
+grant_types = ["authorization_code", "urn:ietf:params:oauth:grant-type:device_code"]
 """
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
 pytestmark = pytest.mark.sqlite
 
@@ -174,7 +178,7 @@ class Tour:
         app = {"client_id": "who", "redirect_uri": "https://who.example/callback"}
         asked = {**app, "response_type": "code", "scope": "openid email", "code_challenge": challenge}
         form = {**asked, "code_challenge_method": "S256"}
-        for path in ("/par", "/token", "/revoke", "/userinfo"):
+        for path in ("/par", "/token", "/revoke", "/userinfo", "/device_authorization"):
             self.story.http.options(f"{self.at}{path}", headers={"origin": "https://who.example"})
         pushed = self.story.http.post(f"{self.at}/par", data=form, headers={"origin": "https://who.example"}).json()
         uri = quote(pushed["request_uri"], safe="")
@@ -183,6 +187,13 @@ class Tour:
         (code,) = re.findall(r"[?&]code=([\w-]+)", page.url)
         token = {**app, "grant_type": "authorization_code", "code": code, "code_verifier": verifier}
         given = self.story.http.post(f"{self.at}/token", data=token).json()
+        begun = self.story.http.post(
+            f"{self.at}/device_authorization", data={"client_id": "who", "scope": "openid"}
+        ).json()
+        page = self.browser.get(begun["verification_uri_complete"])
+        self.browser.submit(page, page.form("/device"))
+        polled = {"client_id": "who", "grant_type": DEVICE, "device_code": begun["device_code"]}
+        assert self.story.http.post(f"{self.at}/token", data=polled).json()["error"] == "authorization_pending"
         bearer = {"authorization": f"Bearer {given['access_token']}"}
         for method in ("GET", "POST"):
             told = self.story.http.request(method, f"{self.at}/userinfo", headers=bearer)
@@ -273,6 +284,8 @@ def _commands(demo: Demo) -> None:
         ("people", "guardian", "chloe@example.org", "--by", "alice@example.org"),
         ("log", "show", "--person", "alice@example.org"),
         ("keys", "list"),
+        ("keys", "rotate"),
+        ("keys", "rotate", "--emergency"),
     )
     given = [sys.executable, "-c", _JOBS, json.dumps(commands)]
     subprocess.run(given, env=demo.environment(), cwd=CHECKOUT, check=True)

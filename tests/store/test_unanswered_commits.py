@@ -39,7 +39,10 @@ def event(person: str) -> Event:
 @pytest.fixture
 def house(pair: tuple[Cluster, Standby], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     """On a primary whose standby is away from now to the end of the test."""
-    made = build_house(Settings(database_url=pair[0].url("aval"), data_dir=tmp_path), create_keys=True)
+    made = build_house(
+        Settings(database_url=pair[0].url("aval"), data_dir=tmp_path, keys_dir=tmp_path.parent / "keys"),
+        create_keys=True,
+    )
     monkeypatch.setattr(patient, "COMMIT_SECONDS", SECONDS)
     monkeypatch.setattr("gateway.ground.store.postgres.engine.RESOLVE_SECONDS", 2.0)
     pair[1].stop("immediate")
@@ -133,7 +136,10 @@ def test_a_server_that_stands_still_is_not_waited_for_for_ever(
     pair: tuple[Cluster, Standby], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     primary, _ = pair
-    house = build_house(Settings(database_url=primary.url("aval"), data_dir=tmp_path), create_keys=True)
+    house = build_house(
+        Settings(database_url=primary.url("aval"), data_dir=tmp_path, keys_dir=tmp_path.parent / "keys"),
+        create_keys=True,
+    )
     assert isinstance(house.store, PostgresStore)
     monkeypatch.setattr(Patient, "patience", SECONDS)
     with house.store.read() as session:

@@ -18,6 +18,8 @@ from urllib.parse import unquote_to_bytes
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from gateway.settings import Settings
+
 SCOPE = "aval.client_certificate"  # there with None: the port asks for certificates, and none was shown
 Verified = Literal["ca", "registered", "unchecked"]
 
@@ -168,3 +170,9 @@ def _of_envoy(value: bytes) -> bytes:
         if pair[1] == b"Cert":
             found.append(pair[2] or b"")
     return found[0] if len(found) == 1 else b""
+
+
+def called_at(settings: Settings, request: Mapping[str, Any]) -> str:
+    """The public address of the port that a request came to: that of the gateway, or that for client certificates.
+    Proofs name it (RFC 9449 §4.3)."""
+    return settings.mtls_public_url if SCOPE in request and settings.mtls_public_url else settings.public_url

@@ -12,10 +12,11 @@ EARLY_SECONDS = 10  # how far another machine's clock may run ahead
 KIND = jose.TokenKind(types=("at+jwt",), algorithms=("ES256",))
 
 
-def read(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any]:
+def read(text: str, keys: KeyRing, public_url: str, now: float, *, waits: bool = True) -> dict[str, Any]:
     """The claims of an access token issued by this gateway, even if it has expired: the caller must compare `exp`.
 
-    `now`: epoch seconds. Raises Malformed for any other text.
+    `now`: epoch seconds. `waits`: another process may have signed it with a key that this one has not read yet, so an
+    unknown one is looked for in the database; on the event loop it must not be. Raises Malformed for any other text.
     """
     if len(text) > LIMIT:
         raise Malformed("length")
@@ -23,7 +24,9 @@ def read(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any
     head, body, signature = jose.split(text)
     kid = jose.header_of(head, KIND).get("kid")
     # 2. made by one of our own keys
-    key = keys.public_key(kid) if kid else None
+    key = None
+    if kid:
+        key = keys.awaited_key(kid) if waits else keys.public_key(kid)
     if key is None:
         raise Malformed("unknown key")
     jose.verify(key, f"{head}.{body}".encode(), signature)
@@ -40,6 +43,15 @@ def read(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any
     return claims
 
 
+def may_be_of_new_key(text: str, keys: KeyRing) -> bool:
+    """Whether this text names a key that is not known, and that another process may have made a moment ago."""
+    try:
+        kid = jose.header_of(jose.split(text)[0], KIND).get("kid") if len(text) <= LIMIT else None
+    except Malformed:
+        return False
+    return isinstance(kid, str) and keys.public_key(kid) is None and keys.may_come(kid)
+
+
 def organisations(claims: dict[str, Any], public_url: str) -> frozenset[str]:
     """The organisations in the token's audience."""
     prefix, audience = f"{public_url}/data/", claims.get("aud")
@@ -54,10 +66,10 @@ def is_for_userinfo(claims: dict[str, Any], public_url: str) -> bool:
 
 
 def _check_binding(confirmation: object) -> None:
-    """RFC 9449 §6.1. A token bound in any other way is refused, because that binding cannot be checked here."""
+    """RFC 9449 §6.1, RFC 8705 §3.1. A token bound in any other way is refused: that cannot be checked here."""
     if confirmation is None:
         return
-    if not isinstance(confirmation, dict) or confirmation.keys() != {"jkt"}:
+    if not isinstance(confirmation, dict) or confirmation.keys() not in ({"jkt"}, {"x5t#S256"}):
         raise Malformed("cnf")
-    if not isinstance(confirmation["jkt"], str) or not confirmation["jkt"]:
+    if not all(isinstance(value, str) and value for value in confirmation.values()):
         raise Malformed("cnf")

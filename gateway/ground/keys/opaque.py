@@ -17,6 +17,11 @@ def fresh_bytes(size: int = 32) -> bytes:
     return secrets.token_bytes(size)
 
 
+def letters(length: int, alphabet: str) -> str:
+    """A code for people to type, of `length` letters."""
+    return "".join(secrets.choice(alphabet) for _ in range(length))
+
+
 def hashed(secret: str) -> str:
     """Hex SHA-256. A plain hash is enough, because secrets of 256 random bits cannot be guessed."""
     return hashlib.sha256(secret.encode()).hexdigest()

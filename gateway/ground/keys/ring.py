@@ -1,163 +1,251 @@
-"""The key ring: the private keys of one gateway, from its keys folder.
+"""The key ring: what one process of a gateway signs, seals and derives with.
 
-Token keys come and go while the gateway runs (`take`); the other three are for good. What a new token key signs must
-be accepted by everybody at once; but not every machine has the file in the same moment, nor does whoever keeps a copy
-of /jwks.json. So a key is published, and what it has signed is accepted, from when it is read; it signs once its file
-has lain there for a while (`settle_seconds`). Where none has, as on a machine that was made a minute ago, the oldest
-signs: others have known it for longest.
+The log key, the sealing key and the root secret are for good and come from outside the database. Token keys come and
+go: they are rows of the database, sealed, and whoever reads them hands them over (`take`). What a new token key signs
+must be accepted by everybody at once; but not every process sees it in the same moment, nor does whoever keeps a copy
+of /jwks.json. So a key is published and accepted from the moment it is there, and signs from a later one on; the one
+before is accepted until what it has signed is over. Where none of an algorithm signs yet, the oldest does: others have
+known it for longest.
 """
 
 import hashlib
 import hmac
-import json
-import os
-import stat
+import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import jwt
-from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.errors import Unavailable
-from gateway.ground import disk
+from gateway.ground.keys import files, sealing_key
+from gateway.ground.keys.algorithms import DEFAULT, SigningKey
 from gateway.ground.keys.jose import encoded
 from gateway.ground.keys.opaque import fresh_bytes
 from gateway.ground.keys.sealing import Sealer
+from gateway.ground.keys.sealing_key import KeyFromFile, SealingKeySource
+from gateway.settings import Settings
 
-FOR_GOOD = ("log.pem", "kek.hex", "root.hex")  # what they have signed, sealed or named cannot be made anew
-SECRET_BYTES = 32
+FOR_GOOD = (files.LOG, sealing_key.FILE, files.ROOT)  # what they have signed, sealed or named cannot be made anew
+AGAIN_SECONDS = 1.0  # from one reading of the token keys to the next, however many ask for one
+WAITING = 8  # threads that may wait for a reading at once
+STALE_SECONDS = 10.0  # a process that could not read the token keys for so long does not know which have ended
+_KID = 43  # characters of a thumbprint
 _NONCE = 12
 
 
-@dataclass(frozen=True)
-class SigningKey:
-    """One ES256 key. `kid` is its RFC 7638 thumbprint."""
+@dataclass(frozen=True, slots=True)
+class KeptKey:
+    """A token key as the database keeps it. Times are epoch seconds."""
 
-    private: ec.EllipticCurvePrivateKey
-    file: str
-    since: float  # epoch second of the last change to its file
-
-    @cached_property
-    def jwk(self) -> dict[str, str]:
-        numbers = self.private.public_key().public_numbers()
-        public = {
-            "crv": "P-256",
-            "kty": "EC",
-            "x": encoded(numbers.x.to_bytes(32, "big")),
-            "y": encoded(numbers.y.to_bytes(32, "big")),
-        }
-        thumbprint = hashlib.sha256(json.dumps(public, sort_keys=True, separators=(",", ":")).encode()).digest()
-        return {**public, "kid": encoded(thumbprint), "alg": "ES256", "use": "sig"}
+    kid: str
+    algorithm: str
+    sealed: bytes = field(repr=False)  # the private key; empty: it was deleted
+    signs_from: float
+    accepted_until: float | None = None  # None: there is no end yet
+    ended: bool = False  # in an emergency, at once
 
     @property
-    def kid(self) -> str:
-        return self.jwk["kid"]
+    def context(self) -> str:
+        """To which the private key is sealed."""
+        return f"signingkey:{self.kid}:{self.algorithm}"
+
+    def is_accepted(self, now: float) -> bool:
+        return bool(self.sealed) and not self.ended and (self.accepted_until is None or now < self.accepted_until)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _TokenKeys:
-    """The token keys as read at one time."""
+    """The token keys at one time."""
 
-    signing: tuple[SigningKey, ...]  # newest first, by their files' names
-    checks: dict[str, str]
-    signer: SigningKey
+    kept: tuple[KeptKey, ...] = ()  # as read last, those that could be opened
+    signing: tuple[SigningKey, ...] = ()  # accepted and published, the newest first
+    signers: Mapping[str, SigningKey] = field(default_factory=dict)  # by algorithm
+    verifying: Mapping[str, ec.EllipticCurvePublicKey] = field(default_factory=dict)  # ES256 only, by kid
 
 
 class KeyRing:
-    """The keys as read at the start, and the token keys as `take` read them last. With `create` missing keys are made;
-    otherwise a missing key is an error."""
+    """The keys as read at the start, and the token keys as `take` was given them last. With `create`, missing files are
+    made, and a token key that is kept nowhere: whoever has a database takes those of its table instead."""
 
-    def __init__(self, folder: Path, *, create: bool = False, settle_seconds: float = 0) -> None:
-        self.folder, self._settle_seconds = folder, settle_seconds
+    def __init__(self, folder: Path, *, create: bool = False, sealing: SealingKeySource | None = None) -> None:
+        self.folder = folder
+        self.sealing = sealing or KeyFromFile(folder / sealing_key.FILE)
         if create:
-            try:
-                disk.private_folder(folder)
-                self._make_missing()
-            except OSError as error:
-                raise Unavailable(f"keys: {folder}: none can be made there ({error.strerror})") from error
-        paths = sorted(folder.glob("token-*.pem"), reverse=True)
-        signing = tuple([SigningKey(_read(path, _ec), path.name, _changed_at(path)) for path in paths])
-        self.log: ed25519.Ed25519PrivateKey = _read(folder / "log.pem", _ed)
-        kek, self._root = (_read(folder / name, _secret) for name in ("kek.hex", "root.hex"))
+            files.make_missing(folder, self.sealing.file)
+        self.log, self._root, kek = files.log_key(folder), files.root(folder), self.sealing.read()
         self._kek = AESGCM(kek)
-        checks = {
-            **{path.name: key.kid for path, key in zip(paths, signing, strict=True)},
-            "log.pem": encoded(hashlib.sha256(self.log.public_key().public_bytes_raw()).digest()),
-            "kek.hex": _check_value(kek),
-            "root.hex": _check_value(self._root),
+        self.checks = {  # name → a value that identifies the key without revealing it
+            files.LOG: encoded(hashlib.sha256(self.log.public_key().public_bytes_raw()).digest()),
+            sealing_key.FILE: _check_value(kek),
+            files.ROOT: _check_value(self._root),
         }
-        if not signing:
-            raise Unavailable(f"keys: no token-*.pem in {folder}")
-        self._settled: frozenset[str] = frozenset()  # kids; for good, so that touching a file undoes nothing
-        self._tokens = _TokenKeys(signing, checks, signing[-1])
-        self.settle(time.time())
         self._derived: dict[str, bytes] = {}
+        self._opened: dict[bytes, SigningKey] = {}  # by the sealed value
+        self._tokens = _TokenKeys()
+        self._changing = threading.Lock()  # of the two before
+        self._watched_since: float | None = None  # monotonic
+        self._reading = _TokenKeyReading()
+        self.reading = threading.Lock()  # of whoever reads them and takes what was read: an older one never comes last
+        if create:
+            self.take([self.kept(SigningKey.made(), signs_from=0)], time.time())
 
-    def _make_missing(self) -> None:
-        if not list(self.folder.glob("token-*.pem")):
-            _write(self.folder / "token-0001.pem", _pem(ec.generate_private_key(ec.SECP256R1())))
-        if not (self.folder / "log.pem").exists():
-            _write(self.folder / "log.pem", _pem(ed25519.Ed25519PrivateKey.generate()))
-        for name in ("kek.hex", "root.hex"):
-            if not (self.folder / name).exists():
-                _write(self.folder / name, fresh_bytes(SECRET_BYTES).hex().encode() + b"\n")
+    @classmethod
+    def of(cls, settings: Settings, *, create: bool = False) -> "KeyRing":
+        """Raises Unavailable."""
+        return cls(settings.keys, create=create, sealing=sealing_key.source(settings))
+
+    def place(self, name: str) -> str:
+        """Where the key with this check value comes from, for messages."""
+        return self.sealing.where if name == sealing_key.FILE else str(self.folder / name)
+
+    def foreign(self, other: "KeyRing") -> list[str]:
+        """The names of the keys that are for good and that `other` has another one of."""
+        return [name for name in FOR_GOOD if other.checks[name] != self.checks[name]]
 
     # ---- token keys that come and go
 
     @property
     def signing(self) -> tuple[SigningKey, ...]:
-        """The token keys, newest first: each is published, and what it has signed is accepted."""
+        """The token keys, newest first: each is published, and what it has signed is accepted. The same object until
+        they are others."""
         return self._tokens.signing
 
     @property
     def signer(self) -> SigningKey:
-        """The token key whose turn it is."""
-        return self._tokens.signer
+        """The token key of ES256 whose turn it is. Raises Unavailable."""
+        return self.signer_of(DEFAULT)
+
+    def signer_of(self, algorithm: str) -> SigningKey:
+        """Raises Unavailable."""
+        found = self._tokens.signers.get(algorithm)
+        if found is None:
+            raise Unavailable(
+                f"keys: no token key for {algorithm}; `aval keys rotate --algorithm {algorithm}` makes one"
+            )
+        return found
 
     @property
-    def checks(self) -> dict[str, str]:
-        """File → a value that identifies its key without revealing it."""
-        return self._tokens.checks
+    def algorithms(self) -> tuple[str, ...]:
+        """Those that something can be signed by now."""
+        return tuple(sorted(self._tokens.signers))
 
-    def foreign(self, other: "KeyRing") -> list[str]:
-        """The files of `other` that are for good and hold another key than this ring's."""
-        return [file for file in FOR_GOOD if other.checks[file] != self.checks[file]]
+    def kept(self, key: SigningKey, *, signs_from: float) -> KeptKey:
+        """A key as the database is to keep it."""
+        open_ = KeptKey(key.kid, key.algorithm, b"", signs_from)
+        return KeptKey(key.kid, key.algorithm, self.seal(key.packed(), open_.context), signs_from)
 
-    def take(self, other: "KeyRing", now: float) -> None:
-        """From now on the token keys are those of `other`, read later from the same folder. `now`: epoch seconds."""
-        self._choose(other._tokens, now)
+    def unsealed(self, kept: KeptKey) -> SigningKey:
+        """Raises Unavailable, for what was not sealed for this row or is another key than the row says."""
+        known = self._opened.get(kept.sealed)
+        if known is None or (known.kid, known.algorithm) != (kept.kid, kept.algorithm):
+            try:
+                known = SigningKey.unpacked(self.open(kept.sealed, kept.context), kept.algorithm)
+            except (ValueError, KeyError):
+                known = None
+            if known is None or known.kid != kept.kid:
+                raise Unavailable(f"keys: token key {kept.kid} is not what its row says")
+        return known
+
+    def take(self, kept: Iterable[KeptKey], now: float) -> list[str]:
+        """From now on the token keys are these. Returns the kids of those whose sealed value cannot be opened in its
+        place: they are left out. `now`: epoch seconds."""
+        opened: dict[bytes, SigningKey] = {}
+        taken, wrong = [], []
+        for each in kept:
+            if not each.is_accepted(now):
+                continue
+            try:
+                opened[each.sealed] = self.unsealed(each)
+                taken.append(each)
+            except Unavailable:
+                wrong.append(each.kid)
+        with self._changing:
+            self._opened = opened
+            self._choose(tuple(taken), now)
+        return wrong
 
     def settle(self, now: float) -> None:
-        """Choose the key that signs from now on. `now`: epoch seconds."""
-        self._choose(self._tokens, now)
+        """Choose the keys that are accepted and that sign from now on. `now`: epoch seconds."""
+        with self._changing:
+            self._choose(self._tokens.kept, now)
 
-    def _choose(self, tokens: _TokenKeys, now: float) -> None:
-        """The newest that has settled signs; where none has, the oldest."""
-        settled = [key for key in tokens.signing if key.kid in self._settled or now - key.since >= self._settle_seconds]
-        self._settled = frozenset(key.kid for key in settled)
-        self._tokens = replace(tokens, signer=settled[0] if settled else tokens.signing[-1])
+    def _choose(self, kept: tuple[KeptKey, ...], now: float) -> None:
+        """Of those of one algorithm that sign the newest does; where none does, the oldest."""
+        newest_first = sorted((each for each in kept if each.is_accepted(now)), key=_age, reverse=True)
+        signing = tuple([self._opened[each.sealed] for each in newest_first])
+        signers: dict[str, SigningKey] = {}
+        for each, key in zip(newest_first, signing, strict=True):
+            if each.signs_from <= now:
+                signers.setdefault(each.algorithm, key)
+        for key in reversed(signing):
+            signers.setdefault(key.algorithm, key)
+        if signing == self._tokens.signing:
+            signing = self._tokens.signing
+        verifying = {key.kid: key.public for key in signing if key.algorithm == DEFAULT}
+        self._tokens = _TokenKeys(kept, signing, signers, verifying)
+
+    # ---- reading them again
+
+    def read_by(self, read: Callable[[], object]) -> None:
+        """`read` takes the token keys as they are in the database now."""
+        self._reading.read = read
+
+    def read_again(self, since: float) -> bool:
+        """Read the token keys again, or wait for a reading that began after `since` (monotonic). Whether there was one.
+        It may take AGAIN_SECONDS: never on the event loop. Raises Unavailable."""
+        return self._reading.after(since)
+
+    def was_read(self, began: float) -> None:
+        """A reading that began then (monotonic) is taken."""
+        self._reading.began = max(self._reading.began, began)
+
+    def watch(self, watched: bool) -> None:
+        """Whether somebody reads the token keys all the time. Who should, and cannot for STALE_SECONDS, does not know
+        any more which of them have ended."""
+        self._watched_since = time.monotonic() if watched else None
+
+    def require_fresh(self) -> None:
+        """Raises Unavailable."""
+        since = self._watched_since
+        if since is not None and time.monotonic() > max(since, self._reading.began) + STALE_SECONDS:
+            raise Unavailable("keys: the token keys could not be read for a while")
+
+    def may_come(self, kid: str) -> bool:
+        """Whether this unknown kid may be that of a key which this process has not read yet."""
+        return len(kid) == _KID and self._reading.read is not None
+
+    def awaited_key(self, kid: str) -> ec.EllipticCurvePublicKey | None:
+        """As `public_key`; one that is not known is looked for in the database, once. Never on the event loop."""
+        since = time.monotonic()
+        found = self.public_key(kid)
+        if found is None and self.may_come(kid) and self.read_again(since):
+            found = self.public_key(kid)
+        return found
 
     # ---- signing
 
-    def sign(self, claims: dict[str, Any], *, typ: str) -> str:
-        """A compact ES256 JWS by the token key whose turn it is."""
-        key = self.signer
-        return jwt.encode(claims, key.private, algorithm="ES256", headers={"kid": key.kid, "typ": typ})
+    def sign(self, claims: dict[str, Any], *, typ: str, algorithm: str = DEFAULT) -> str:
+        """A compact JWS by the token key of this algorithm whose turn it is. Raises Unavailable where there is none."""
+        if algorithm not in self._tokens.signers:  # made a moment ago, perhaps, by another process
+            self.read_again(time.monotonic())
+        key = self.signer_of(algorithm)
+        return jwt.encode(claims, key.private, algorithm=algorithm, headers={"kid": key.kid, "typ": typ})
 
     def sign_message(self, message: bytes, key: SigningKey) -> bytes:
-        """r ‖ s: ECDSA P-256 with SHA-256 by one of the token keys, of a message that begins with a quotation mark
-        (RFC 9421 §2.5). No JWS has one in what is signed, so neither is ever taken for the other. Raises ValueError."""
-        if not message.startswith(b'"'):
-            raise ValueError("not a signature base")
+        """r ‖ s: ECDSA P-256 with SHA-256 by one of the token keys of ES256, of a message that begins with a quotation
+        mark (RFC 9421 §2.5). No JWS has one in what is signed, so neither is ever taken for the other. Raises
+        ValueError."""
+        if not message.startswith(b'"') or key.algorithm != DEFAULT:
+            raise ValueError("not a signature base, or a key of another algorithm")
         r, s = decode_dss_signature(key.private.sign(message, ec.ECDSA(hashes.SHA256())))
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
@@ -165,10 +253,8 @@ class KeyRing:
         return {"keys": [key.jwk for key in self.signing]}
 
     def public_key(self, kid: str) -> ec.EllipticCurvePublicKey | None:
-        for key in self.signing:
-            if key.kid == kid:
-                return key.private.public_key()
-        return None
+        """Of a token key of ES256, from memory."""
+        return self._tokens.verifying.get(kid)
 
     # ---- derived secrets
 
@@ -205,86 +291,38 @@ class KeyRing:
     def open(self, sealed: bytes, context: str) -> bytes:
         try:
             return self._kek.decrypt(sealed[:_NONCE], sealed[_NONCE:], context.encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise Unavailable(f"keys: cannot open a sealed value of {context.split(':', 1)[0]}") from error
 
 
-def files(folder: Path) -> Iterator[Path]:
-    """The key files: not what else may lie among them, such as the mark of the log."""
-    yield from sorted(folder.glob("token-*.pem"))
-    yield from (folder / name for name in FOR_GOOD)
+class _TokenKeyReading:
+    """At most one reading in AGAIN_SECONDS, for however many threads that wait for one."""
 
+    def __init__(self) -> None:
+        self.read: Callable[[], object] | None = None
+        self.began = float("-inf")  # when the last reading that was taken began, monotonic
+        self._tried = float("-inf")
+        self._turn = threading.Lock()
+        self._room = threading.BoundedSemaphore(WAITING)
 
-def open_files(folder: Path) -> Iterator[tuple[Path, str]]:
-    """(path, mode it should have) of every file in the folder, or the folder, that group or others may use."""
-    for path in (folder, *sorted(folder.glob("*"))) if folder.is_dir() else ():
+    def after(self, since: float) -> bool:
+        """Whether a reading has been taken that began after `since`. Raises Unavailable."""
+        if self.read is None or not self._room.acquire(blocking=False):
+            return False
         try:
-            mode = path.stat().st_mode
-        except FileNotFoundError:  # it has just gone, or is a link to nothing, as an editor leaves one beside a file
-            continue
-        if stat.S_IMODE(mode) & 0o077:
-            yield path, "700" if stat.S_ISDIR(mode) else "600"
+            with self._turn:
+                while self.began <= since and (wait := self._tried + AGAIN_SECONDS - time.monotonic()) > 0:
+                    time.sleep(min(wait, 0.05))  # another thread may read meanwhile, without being asked
+                if self.began <= since:
+                    self._tried = time.monotonic()
+                    self.read()
+            return self.began > since
+        finally:
+            self._room.release()
 
 
-def _changed_at(path: Path) -> float:
-    """When the file came here or was changed, by the kernel's word: a copy keeps the rest of its times."""
-    try:
-        return path.stat().st_ctime
-    except OSError as error:
-        raise Unavailable(f"keys: {path}: {error.strerror}") from error
-
-
-def _pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file of mode 0600. It is complete and on the disk afterwards, or not there at all."""
-    draft = path.with_suffix(".new")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(handle, data)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    disk.renamed(draft, path)
-
-
-Key = TypeVar("Key")
-
-
-def _read(path: Path, read: Callable[[bytes], Key]) -> Key:
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise Unavailable(f"keys: {path}: is not a file")  # and reading a pipe would wait for its other end
-        return read(path.read_bytes())
-    except OSError as error:
-        raise Unavailable(f"keys: {path}: {error.strerror}") from error
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # the library's message could quote the file
-        raise Unavailable(f"keys: {path}: is not the key it should be") from error
-
-
-def _ec(pem: bytes) -> ec.EllipticCurvePrivateKey:
-    key = serialization.load_pem_private_key(pem, password=None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ValueError("not a P-256 key")
-    return key
-
-
-def _ed(pem: bytes) -> ed25519.Ed25519PrivateKey:
-    key = serialization.load_pem_private_key(pem, password=None)
-    if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise ValueError("not an Ed25519 key")
-    return key
-
-
-def _secret(text: bytes) -> bytes:
-    secret = bytes.fromhex(text.decode("ascii").strip())
-    if len(secret) != SECRET_BYTES:
-        raise ValueError("not of the right length")
-    return secret
+def _age(kept: KeptKey) -> tuple[float, str]:
+    return kept.signs_from, kept.kid
 
 
 def _check_value(secret: bytes) -> str:

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from starlette.responses import Response
 
+from gateway.errors import Unavailable
 from gateway.ground.keys import KeyRing
 from gateway.ground.ops.logs import lines_lost, logger
 from gateway.ground.store import Store, migrate
@@ -137,7 +138,12 @@ def _database(store: Store, folder: Path) -> str:
 
 
 def _keys(keys: KeyRing) -> str:
-    return "" if keys.signing else "no token key"
+    try:
+        keys.require_fresh()
+        keys.signer_of("ES256")
+    except Unavailable as error:
+        return error.detail
+    return ""
 
 
 DOORS = [

@@ -5,6 +5,7 @@
     statements  on a session, beside the ORM          migrate     the schema, brought to that of this version
     together    what processes must agree on          pruning     rows that have expired leave
     many        many rows in few statements           key_checks  the keys are those the database was used with
+                                                      signing_keys  token keys, sealed, one after the other
 
 Nothing outside of this room, and the two files of the ledger that are written once per engine, knows which engine it
 is on. The proxy reads and writes through bare connections, because a row through the ORM costs thirty times one

@@ -39,7 +39,10 @@ ALIVE_SECONDS = 30
 ENTRIES, WAITING = "logentry", "logwaiting"
 _ANEW = "copy into a new, empty one"
 # What a gateway writes for itself before anybody comes; a copy replaces it.
-_OWN = {each.__tablename__ for each in (tables.SchemaServes, tables.KeyCheck, tables.Directory, tables.Process)}
+_OWN = {
+    each.__tablename__
+    for each in (tables.SchemaServes, tables.KeyCheck, tables.SigningKeyRow, tables.Directory, tables.Process)
+}
 _KEEP = "INSERT INTO storecopy (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 Tell = Callable[[str, int], None]  # what is done now, how many rows were done since the last time

@@ -1,4 +1,4 @@
-"""The generation of the directory (apps and organisations), the check values of the keys, and what processes agree on.
+"""The generation of the directory (apps and organisations), keys and their check values, and what processes agree on.
 
 Operators seldom change apps or organisations. Each change raises the one generation, and grants compiled from an older
 one are compiled again. What people do often (link, unlink, give a birth date) must not do this to everybody: it is
@@ -32,6 +32,22 @@ class KeyCheck(SQLModel, table=True):
     value: str  # identifies the key without revealing it
 
 
+class SigningKeyRow(SQLModel, table=True):
+    """A token key, from when it is published until long after it is accepted no more (signing_keys.py)."""
+
+    __tablename__ = "signingkey"
+    kid: str = Field(primary_key=True)  # its RFC 7638 thumbprint
+    algorithm: str  # as RFC 7518 names it
+    public: str  # JSON Web Key; for people who check what it once signed, never to accept anything by
+    sealed: bytes  # the private key, sealed to kid and algorithm; empty once it is not accepted any more
+    created_at: datetime
+    published_from: datetime
+    signs_from: datetime
+    accepted_until: datetime | None = Field(default=None, index=True)  # set when a newer one of its algorithm signs
+    ended_at: datetime | None = Field(default=None, index=True)  # in an emergency: from then on it is not accepted
+    families_ended_at: datetime | None = None  # of one that was ended: when the last token family of before was, too
+
+
 class SchemaServes(SQLModel, table=True):
     """The oldest revision whose program may serve this database: what a newer version has added does not disturb it."""
 
@@ -63,6 +79,12 @@ class Try(SQLModel, table=True):
     key: str
     at: datetime
     until: datetime = Field(index=True)  # when no limit counts it any more
+
+
+def directory_generation(session: Session) -> int:
+    """The present generation of the directory; 0: there was no change yet."""
+    row = session.get(Directory, 1, populate_existing=True)
+    return row.generation if row else 0
 
 
 def directory_turn(session: Session) -> None:

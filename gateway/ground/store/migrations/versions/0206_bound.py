@@ -5,9 +5,10 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from alembic import op
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 revision = "0206"
-down_revision = "0204"
+down_revision = "0205"
 branch_labels = None
 depends_on = None
 
@@ -15,6 +16,9 @@ depends_on = None
 def upgrade() -> None:
     for name in ("resource", "dpop_jkt", "response_mode", "claims", "amr", "sign_in"):
         op.add_column("authorizationrequest", sa.Column(name, sa.String(), nullable=False, server_default=""))
+    op.add_column("authorizationrequest", sa.Column("kind", sa.String(), nullable=False, server_default="code"))
+    op.add_column("authorizationrequest", sa.Column("polled_at", UTCDateTime(), nullable=True))
+    op.add_column("authorizationrequest", sa.Column("interval", sa.Integer(), nullable=False, server_default="0"))
     scope = sa.Column("scope", sa.String(), nullable=False, server_default="data_access")
     op.add_column("tokenfamily", scope)
     for name in ("resource", "jkt", "claims", "amr", "sign_in"):
