@@ -46,7 +46,7 @@ def addresses(document: Mapping[str, Any]) -> list[str]:
 
 def read(house: "House", document: Mapping[str, Any]) -> tuple[Read, list[Fault]]:
     """Read all of them, and what is wrong with it. The faults do not say what was found, or why nothing was."""
-    faults, jwks, logo = [], None, None
+    faults, jwks, shown = [], None, None
     if uri := document.get("jwks_uri"):
         jwks = _jwks(house, uri, _signs(document))
         if jwks is None:
@@ -57,10 +57,10 @@ def read(house: "House", document: Mapping[str, Any]) -> tuple[Read, list[Fault]
             right = "serve a JSON list of all redirect_uris there"
             faults.append(Fault("sector_identifier_uri", "does not list all redirect_uris", right))
     if uri := document.get("logo_uri"):
-        logo = _logo(house, uri)
-        if logo is None:
+        shown = logo(house, uri)
+        if shown is None:
             faults.append(Fault("logo_uri", "does not lead to a logo", "serve a small PNG, or an SVG of still shapes"))
-    return Read(jwks, logo), faults
+    return Read(jwks, shown), faults
 
 
 def _text(value: object) -> bool:
@@ -89,7 +89,8 @@ def _jwks(house: "House", uri: str, signs: Sequence[str]) -> dict[str, Any] | No
     return {"keys": fine} if fine else None
 
 
-def _logo(house: "House", uri: str) -> dict[str, str] | None:
+def logo(house: "House", uri: str) -> dict[str, str] | None:
+    """The picture there, as it is kept; None: none that may be shown."""
     try:
         accept = "image/png, image/svg+xml"
         content = fetching.fetch(house.connector, house.settings, uri, logos.MAX_BYTES, accept)

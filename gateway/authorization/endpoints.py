@@ -4,7 +4,7 @@
 """
 
 from gateway.apps.profiles import AUTH_METHODS
-from gateway.authorization import parameters, steps
+from gateway.authorization import parameters, reading, steps
 from gateway.authorization.protocol import Endpoint
 from gateway.consent.itself import USERINFO
 
@@ -15,6 +15,7 @@ PAR = Endpoint(
     "Take a pushed authorization request (RFC 9126): 201 with its `request_uri`, or 400 with what is wrong with it.",
     (
         steps.check_form,
+        reading.read_elsewhere,
         steps.authenticate_client,
         steps.count_unauthenticated,
         steps.check_no_request_uri,
@@ -35,6 +36,7 @@ TOKEN = Endpoint(
     "Give tokens for a code or a refresh token (RFC 6749 §3.2), with `authorization_details` as granted (RFC 9396).",
     (
         steps.check_form,
+        reading.read_elsewhere,
         steps.authenticate_client,
         steps.check_grant_type,
         steps.check_no_details,
@@ -51,7 +53,7 @@ REVOKE = Endpoint(
     "/revoke",
     "revocation_endpoint",
     "Give a token back (RFC 7009): its whole family ends, the person's agreement stays. 200 for an unknown one too.",
-    (steps.check_form, steps.authenticate_client, steps.end_tokens),
+    (steps.check_form, reading.read_elsewhere, steps.authenticate_client, steps.end_tokens),
     methods=AUTH_METHODS,
     browsers=True,
 )
@@ -60,7 +62,13 @@ INTROSPECT = Endpoint(
     "/introspect",
     "introspection_endpoint",
     "Say whether one of the app's own tokens is worth anything now, and what it carries (RFC 7662).",
-    (steps.check_form, steps.authenticate_client, steps.check_confidential, steps.tell_of_token),
+    (
+        steps.check_form,
+        reading.read_elsewhere,
+        steps.authenticate_client,
+        steps.check_confidential,
+        steps.tell_of_token,
+    ),
     methods=AUTH_METHODS[1:],
     gives=True,
 )
@@ -81,6 +89,7 @@ DEVICE = Endpoint(
     "Begin a request of an app without a browser (RFC 8628): 200 with the code to show and the address of our page.",
     (
         steps.check_form,
+        reading.read_elsewhere,
         steps.authenticate_client,
         steps.count_unauthenticated,
         steps.check_device,

@@ -47,6 +47,8 @@ def server(house: House, protocol: Protocol, organisations: list[OrganisationVie
             said[f"{endpoint.member}_auth_signing_alg_values_supported"] = list(ALGORITHMS)
     if registering.is_on(settings):
         said["registration_endpoint"] = settings.public_url + registering.PATH
+    if settings.client_id_documents:
+        said["client_id_metadata_document_supported"] = True
     for parameter in PARAMETERS:
         said |= parameter.says
     return said
