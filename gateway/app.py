@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import __version__, errors, retention
 from gateway.apps import pages as app_pages
-from gateway.apps import signing
+from gateway.apps import signing, statements
 from gateway.apps.certificates import RegisteredCertificates
 from gateway.authorization import api as authorization_api
 from gateway.authorization import devices, endpoints, families, families_ending, registering
@@ -98,6 +98,7 @@ def build_house(
     """
     if not settings.database_url:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    statements.trusted(settings.software_statements_file)
     catalogue, policies = checked(Catalogue(settings.policies)), Policies(settings.policies)
     store = open_store(settings)
     if keys_of is None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from gateway.errors import Unavailable
 from gateway.ground.keys import jose, keysets, strict
 
 LIMIT = 16 * 1024  # characters
@@ -50,22 +51,22 @@ def _for_us(named: object, us: str) -> bool:
 
 
 def trusted(path: Path | None) -> dict[str, Any]:
-    """The issuers in the operator's file. Raises ValueError, whose text says what is wrong with it."""
+    """The issuers in the operator's file. Raises Unavailable, whose detail says what is wrong with it."""
     if path is None:
         return {}
     try:
         found = strict.loads(path.read_bytes(), depth=10)
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
+        raise Unavailable(f"{path}: {error.strerror}") from None
     except strict.Malformed as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise Unavailable(f"{path}: {error}") from None
     if not isinstance(found, dict):
-        raise ValueError(f"{path}: write an object: issuer to what is known of it")
+        raise Unavailable(f"{path}: write an object: issuer to what is known of it")
     for issuer, known in found.items():
         faults = list(keysets.faults(known.get("jwks"), _KIND.algorithms)) if isinstance(known, dict) else ["no object"]
         software = known.get("software", []) if isinstance(known, dict) else []
         if not isinstance(software, list) or not all(isinstance(one, str) for one in software):
             faults.append("software: write a list of software_id")
         if faults:
-            raise ValueError(f"{path}: {issuer}: {faults[0]}")
+            raise Unavailable(f"{path}: {issuer}: {faults[0]}")
     return found

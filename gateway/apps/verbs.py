@@ -99,6 +99,6 @@ def _set_status(session: Session, client_id: str, status: str, reason: str, now:
 
 def _row(session: Session, client_id: str) -> App:
     row = session.get(App, client_id)
-    if row is None:
+    if row is None or row.status == "deleted":  # by itself: nobody brings it back
         raise NotFound(f"app {client_id}")
     return row
