@@ -18,6 +18,7 @@ has to be kept or cleaned up.
     spending     what is good once                            metadata          what we say about ourselves
     openid       scopes and claims as details                 id_tokens         who signed in, signed
     scopes       other scopes as details                      devices           apps without a browser
+    subjects     by which sub an app knows a person           registering, reading   apps that register themselves
     disclosing   what is told of an account, recorded         access_tokens     at resources of our own
     server, adapter   Authlib, untyped                        api, protocol, tabled   the doors; all of it as tables
 """

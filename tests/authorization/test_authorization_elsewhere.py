@@ -3,6 +3,7 @@ are a client_id."""
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from authorization_world import ISSUER, VERIFIER, Page, answered, visible
@@ -95,6 +96,18 @@ def test_keys_are_read_again_after_a_day_and_last_a_week_if_they_cannot_be(shop)
     shop.elsewhere.pages[JWKS] = jwks(key)
     shop.clock.passes(seconds=10)
     assert known(shop, app, key)
+
+
+def test_calls_that_come_at_once_with_a_new_key_wait_for_one_reading(shop):
+    old, new = EC("old"), EC("new")
+    shop.elsewhere.pages[JWKS] = jwks(old)
+    app = registered(shop, **BY_KEY)["client_id"]
+    shop.elsewhere.pages[JWKS] = jwks(new)
+    shop.elsewhere.asked.clear()
+    shop.clock.passes(seconds=10)
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(lambda _: known(shop, app, new), range(6)))
+    assert found == [True] * 6 and shop.elsewhere.asked == [JWKS]
 
 
 def test_a_key_that_was_taken_away_is_good_for_a_day_at_most(shop):
