@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from gateway.apps import addresses, declare
 from gateway.apps.declare import FORM, LATER, AppDeclaration
-from gateway.apps.profiles import BY_SECRET, DEFAULT
-from gateway.apps.registration import registration
+from gateway.apps.profiles import BY_SECRET, DEFAULT, PROFILES
+from gateway.apps.registration import GRANTS, registration, scopes_of
 from gateway.apps.tables import App
 from gateway.errors import DeclarationError, Fault
 from gateway.ground.declarations.form import Form
@@ -88,7 +88,17 @@ def document(members: Mapping[str, Any], client_id: str, offered: Registrable) -
     faults = [*_wrong_members(sent, said, offered), *declare.check(said, SELF_FORM)]
     if faults:
         raise DeclarationError(client_id, [replace(one, key=_named(one.key)) for one in faults])
-    return said
+    return {key: value for key, value in said.items() if value != _implied(key, said)}
+
+
+def _implied(key: str, said: Mapping[str, Any]) -> Any:
+    """What is the same as saying nothing. Who sends back what we answered (RFC 7592 §2.2) has changed nothing, and
+    nobody is asked again."""
+    if key == "scope":
+        return " ".join(scopes_of({**said, "scope": ""}))
+    if key == "id_token_signed_response_alg":
+        return PROFILES[said["profile"]].signed
+    return list(GRANTS) if key == "grant_types" else None
 
 
 def declaration(said: Mapping[str, Any], logo: Mapping[str, str] | None, came_by: str) -> AppDeclaration:

@@ -26,7 +26,7 @@ from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError, Fault, NotFound, TooMany
 from gateway.ground.http import fetching
 from gateway.ground.http.peers import client_network
-from gateway.ground.keys import fresh, strict
+from gateway.ground.keys import fresh, hashed, same, strict
 from gateway.ground.keys.opaque import fresh_bytes
 from gateway.ground.store.together import AtMost, Tries
 from gateway.ground.web import answers
@@ -92,6 +92,8 @@ def change(protocol: Protocol, ctx: Context) -> Response | Later:
         sent = _members(ctx)
         if sent.get("client_id") != row.client_id:
             raise Refused("invalid_client_metadata", "client_id must be the one registered.")
+        if not _same_secret(sent.get("client_secret"), row):
+            raise Refused("invalid_client_metadata", "client_secret is given here, and not chosen.")
         call = Registering(ctx, sent, _offered(ctx, protocol, profiles), row.client_id, access=_bearer(ctx))
         return _checked(call, _replace)
     except Refused as refused:
@@ -163,6 +165,11 @@ def _own(ctx: Context, session: Session) -> App:
     if row is None:
         raise _challenged()
     return row
+
+
+def _same_secret(sent: object, row: App) -> bool:
+    """RFC 7592 §2.2: who sends one must send the one that was given."""
+    return sent is None or (isinstance(sent, str) and same(hashed(sent), row.secret_sha256 or ""))
 
 
 # ---- what it says

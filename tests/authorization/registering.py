@@ -12,8 +12,8 @@ PLAIN = {"redirect_uris": [f"{SITE}/callback"], "client_name": "Corner Shop"}
 
 
 class Elsewhere:
-    """A connector to what apps serve. `pages`: address → the document, its bytes, (fields, bytes), or None: nothing
-    answers."""
+    """A connector to what apps serve. `pages`: address → the document, its bytes, (fields, bytes), a status, or None:
+    nothing answers."""
 
     def __init__(self, **pages):
         self.pages, self.asked = {}, []
@@ -22,6 +22,8 @@ class Elsewhere:
         url = request.target.base_url + request.path
         self.asked.append(url)
         found = self.pages.get(url)
+        if isinstance(found, int):
+            return found, [(b"location", b"https://10.0.0.1/")], b"{}"
         if found is None:
             raise ConnectorError("organisation_unavailable", "connect")
         fields, body = found if isinstance(found, tuple) else ([], found)

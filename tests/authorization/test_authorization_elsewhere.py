@@ -123,6 +123,8 @@ def test_a_key_that_was_taken_away_is_good_for_a_day_at_most(shop):
     "found",
     [
         None,
+        302,
+        404,
         {},
         [],
         {"keys": []},
@@ -159,6 +161,15 @@ def test_a_change_to_keys_elsewhere_and_back(shop):
     back = {**members, "token_endpoint_auth_method": "private_key_jwt", "jwks": jwks(near)}
     assert manage(shop, said, "PUT", back).status_code == 200
     assert known(shop, app, near) and not known(shop, app, far)
+
+
+def test_a_file_may_name_an_address_of_keys_too(shop):
+    key = EC("key")
+    shop.register("keyed", token_endpoint_auth_method="private_key_jwt", jwks_uri=JWKS)
+    assert not known(shop, "keyed", key) and shop.elsewhere.asked == [JWKS]
+    shop.elsewhere.pages[JWKS] = jwks(key)
+    shop.clock.passes(seconds=10)
+    assert known(shop, "keyed", key)
 
 
 def test_a_signed_request_by_a_new_key_is_taken_at_once(shop):
@@ -471,6 +482,7 @@ def test_a_document_that_is_gone_for_a_day_is_no_app_any_more(assistant):
     "found",
     [
         None,
+        302,
         document(client_id="https://other.example/client.json"),
         document(client_secret="x"),
         document(token_endpoint_auth_method="client_secret_basic"),

@@ -1,6 +1,7 @@
 """Apps register themselves, and manage that (RFC 7591, RFC 7592, OpenID Connect Registration 1.0)."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -291,6 +292,14 @@ def test_with_a_token_as_many_apps_as_it_is_for(world):
         assert token not in repr(session.get(AppInvite, dynamic.invites(session)[0].id).model_dump())
 
 
+def test_a_token_for_one_app_is_good_for_one_however_many_come_at_once(world):
+    opened(world, dynamic_registration="token")
+    token = invite(world)
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(lambda _: send(world, PLAIN, token=token).status_code, range(6)))
+    assert sorted(answers) == [201, *[401] * 5]
+
+
 def test_a_token_that_was_withdrawn_or_is_old_is_good_for_nothing(world):
     opened(world, dynamic_registration="token")
     old, gone = invite(world, "a" * 43), invite(world, "b" * 43, days=30)
@@ -329,6 +338,26 @@ def test_an_app_reads_changes_and_deletes_its_registration(shop):
     assert gone.status_code == 204 and gone.content == b""
     for method in ("GET", "PUT", "DELETE"):
         assert refused(manage(shop, said, method, new), 401) == "invalid_token"
+
+
+def test_who_sends_back_what_was_answered_has_changed_nothing(shop):
+    said = registered(shop, contacts=["ops@site.example"], **{"client_name#fr": "Le Coin"})
+    with shop.session() as session:
+        before = session.get(App, said["client_id"]).metadata_sha256
+    assert manage(shop, said, "PUT", said).status_code == 200
+    again = manage(shop, said, "PUT", manage(shop, said).json())
+    assert again.status_code == 200 and again.json() == manage(shop, said).json()
+    with shop.session() as session:
+        assert session.get(App, said["client_id"]).metadata_sha256 == before
+    wrong = manage(shop, said, "PUT", {**said, "client_secret": "x" * 43})
+    assert refused(wrong) == "invalid_client_metadata"
+
+
+def test_links_that_an_app_told_are_on_the_screen(shop):
+    links = {"client_uri": SITE, "policy_uri": f"{SITE}/privacy", "tos_uri": f"{SITE}/terms"}
+    signs_in(shop, registered(shop, **links, legal_entity="Corner SAS"))
+    assert all(f'href="{link}" rel="noreferrer"' in shop.seen for link in links.values())
+    assert "Corner SAS" in shop.seen and "company not told" not in shop.seen
 
 
 def test_a_change_must_be_of_the_app_itself_and_is_checked_like_a_registration(shop):
