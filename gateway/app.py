@@ -25,10 +25,10 @@ from gateway.apps import pages as app_pages
 from gateway.apps import signing, statements
 from gateway.apps.certificates import RegisteredCertificates
 from gateway.authorization import api as authorization_api
-from gateway.authorization import devices, endpoints, families, families_ending, registering
+from gateway.authorization import devices, endpoints, families, families_ending, registering, unclaimed
 from gateway.authorization import pages as authorization_pages
 from gateway.authorization.protocol import Protocol
-from gateway.authorization.server import CODE, DEVICE, REFRESH
+from gateway.authorization.server import CLIENT, CODE, DEVICE, REFRESH
 from gateway.catalogue import Catalogue
 from gateway.consent import expiry, meanwhile
 from gateway.formats.registry import checked
@@ -70,7 +70,7 @@ from gateway.settings import Settings
 from gateway.sharings import pages as sharing_pages
 
 TELL_SECONDS = 30  # how often to try again to tell organisations of ended links
-ENDINGS_SECONDS = 600  # how often to record the consents whose end date has passed
+ENDINGS_SECONDS = 600  # how often to record the consents whose end date has passed, or that no app came for
 PRUNE_SECONDS = 30  # how often to delete expired rows
 CERTIFICATES_SECONDS = 1  # how often to see whether apps have registered other certificates
 MONTHS_SECONDS = 3600  # how often to see whether the months to come are ready in the database
@@ -85,7 +85,7 @@ PROTOCOL = Protocol(
         *endpoints.STEPPED,
         endpoints.JWKS,
     ),
-    grants=(CODE, REFRESH, DEVICE),
+    grants=(CODE, REFRESH, DEVICE, CLIENT),
 )
 
 
@@ -300,7 +300,9 @@ class Application:
         return False
 
     def _write_endings(self) -> bool:
-        return expiry.write_due(self.house, self.house.clock()) == expiry.AT_ONCE
+        now = self.house.clock()
+        more = expiry.write_due(self.house, now) == expiry.AT_ONCE
+        return unclaimed.end_due(self.house, now) == unclaimed.AT_ONCE or more
 
     def _write_undeclared(self) -> bool:
         if self.house.undeclared is not None:

@@ -162,6 +162,11 @@ class Settings(BaseSettings):
         description="every DPoP proof must carry a nonce of this gateway: apps ask once more, and no proof can be made"
         " ahead",
     )
+    grant_management_action_required: bool = Field(
+        False,
+        description="every authorization request must say what it does with grants (create, merge, replace): public"
+        " apps, which may not say it, are shut out",
+    )
     request_seconds: int = Field(90, ge=5, lt=600, description="time in which a pushed request must first be opened")
     ask_seconds: int = Field(3600, ge=300, le=86400, description="time a person has to answer a request once opened")
     session_hours: int = Field(12, ge=1, le=24 * 30, description="longest life of a sign-in")

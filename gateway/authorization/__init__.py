@@ -14,11 +14,11 @@ has to be kept or cleaned up.
     binding      the key that the caller holds                request_objects   requests that the app has signed
     requests     a request, from first sight to spent code    dispatch          what comes next for it
     responses    the answer to it, plain or signed            pages             /authorize
-    families     what descends from one code                  tokens            access tokens: made, read
-    spending     what is good once                            metadata          what we say about ourselves
+    families     what descends from one code                  tokens, client_tokens   access tokens, of either kind
+    grants       as apps see and end them                     unclaimed         what no app came for
     openid       scopes and claims as details                 id_tokens         who signed in, signed
     scopes       other scopes as details                      devices           apps without a browser
-    subjects     by which sub an app knows a person           registering, reading   apps that register themselves
+    subjects, spending   its sub for a person; used once      registering, reading   apps that register themselves
     disclosing   what is told of an account, recorded         access_tokens     at resources of our own
-    server, adapter   Authlib, untyped                        api, protocol, tabled   the doors; all of it as tables
+    server, adapter   Authlib, untyped                        api, protocol, tabled, metadata   the doors; as tables
 """

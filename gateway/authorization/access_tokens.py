@@ -1,14 +1,22 @@
-"""Access tokens at resources of our own, such as /userinfo: who calls, for whom, and challenges (RFC 6750, RFC 9449).
+"""Access tokens at resources of our own, /userinfo and /grants: who calls, for whom, challenges (RFC 6750, RFC 9449).
 
 The data plane has a reader of its own, because every data call needs it.
 """
 
-from gateway.authorization import binding, families, tokens
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from gateway.apps.registration import registration
+from gateway.apps.tables import App
+from gateway.authorization import binding, client_tokens, families, tokens
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.rules import Refused
-from gateway.ground.keys import access
+from gateway.ground.keys import KeyRing, access
 from gateway.ground.keys.dpop import ALGORITHMS, NonceNeeded
 from gateway.ground.web.context import Context
+
+Read = Callable[[str, KeyRing, str, datetime], Mapping[str, Any] | None]
 
 
 def granted(ctx: Context) -> GrantedFamily:
@@ -16,22 +24,9 @@ def granted(ctx: Context) -> GrantedFamily:
 
     The caller has the person's turn afterwards: what was read stays so until the transaction ends.
     """
-    scheme, token = _shown(ctx)
-    if not token:
-        raise _challenged("Bearer", "", "An access token is needed.")
-    public_url = ctx.house.settings.public_url
-    claims = tokens.read(token, ctx.house.keys, public_url, ctx.now)
-    if claims is None or claims["exp"] <= ctx.now.timestamp() or not access.is_for_userinfo(dict(claims), public_url):
+    scheme, claims = _held(ctx, tokens.read)
+    if not access.is_for_userinfo(dict(claims), ctx.house.settings.public_url):
         raise _challenged(scheme, "invalid_token")
-    bound = claims.get("cnf")
-    if (scheme == "DPoP") is not ("jkt" in (bound or {})):  # a bound token without its proof is a stolen one
-        raise _challenged(scheme, "invalid_token")
-    try:
-        held = binding.shows(ctx, token, bound)
-    except NonceNeeded as needed:
-        raise _challenged(scheme, "use_dpop_nonce", headers={"DPoP-Nonce": needed.nonce}) from None
-    if not held:
-        raise _challenged(scheme, "invalid_dpop_proof" if bound and "jkt" in bound else "invalid_token")
     family = tokens.family_of(ctx.session, claims)
     if family is None:
         raise _challenged(scheme, "invalid_token")
@@ -42,6 +37,37 @@ def granted(ctx: Context) -> GrantedFamily:
     if not isinstance(found, GrantedFamily):
         raise _challenged(scheme, "invalid_token")
     return found
+
+
+def own(ctx: Context) -> tuple[App, Mapping[str, Any]]:
+    """The client that calls with a token of its own, and the token's claims; shown by who holds its key. Raises
+    Refused."""
+    scheme, claims = _held(ctx, client_tokens.read)
+    app = ctx.session.get(App, claims["client_id"])
+    may = app is not None and app.status == "active" and client_tokens.GRANT_TYPE in registration(app).grant_types
+    if app is None or not may or not client_tokens.lives(ctx.session, claims, ctx.now):
+        raise _challenged(scheme, "invalid_token")
+    return app, claims
+
+
+def _held(ctx: Context, read: Read) -> tuple[str, Mapping[str, Any]]:
+    """(scheme, claims) of the unexpired token of the call, of the kind that `read` reads."""
+    scheme, token = _shown(ctx)
+    if not token:
+        raise _challenged("Bearer", "", "An access token is needed.")
+    claims = read(token, ctx.house.keys, ctx.house.settings.public_url, ctx.now)
+    if claims is None or claims["exp"] <= ctx.now.timestamp():
+        raise _challenged(scheme, "invalid_token")
+    bound = claims.get("cnf")
+    if (scheme == "DPoP") is not ("jkt" in (bound or {})):  # a bound token without its proof is a stolen one
+        raise _challenged(scheme, "invalid_token")
+    try:
+        held = binding.shows(ctx, token, bound)
+    except NonceNeeded as needed:
+        raise _challenged(scheme, "use_dpop_nonce", headers={"DPoP-Nonce": needed.nonce}) from None
+    if not held:
+        raise _challenged(scheme, "invalid_dpop_proof" if bound and "jkt" in bound else "invalid_token")
+    return scheme, claims
 
 
 def insufficient(ctx: Context, scope: str) -> Refused:

@@ -94,3 +94,12 @@ class Held:
     def __init__(self, family: TokenFamily, token: RefreshToken | Mapping[str, Any]) -> None:
         self.family = family
         self.token = token
+        self.client_id = family.client_id
+
+
+class HeldByClient:
+    """The same of a client's own token, behind which there is no family."""
+
+    def __init__(self, claims: Mapping[str, Any]) -> None:
+        self.claims = claims
+        self.client_id = str(claims["client_id"])

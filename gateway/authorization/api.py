@@ -1,4 +1,4 @@
-"""The JSON endpoints of the server: PAR, token, revocation, introspection, metadata, keys."""
+"""The JSON endpoints of the server: PAR, token, revocation, introspection, grants, metadata, keys."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial

@@ -6,7 +6,7 @@ or raises Refused. The tables of endpoints.py say which steps a call takes, in w
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
@@ -15,6 +15,7 @@ from gateway.apps.tables import App
 from gateway.authorization.binding import UNBOUND, Binding
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent.facts import Facts
+from gateway.consent.tables import Consent
 from gateway.ground.web.context import Context
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class EndpointCall:
     binding: Binding = UNBOUND  # what the caller has proved to hold
     checked: "Checked | None" = None  # the authorization request, valid
     row: AuthorizationRequest | None = None  # … as it was kept
+    claims: Mapping[str, Any] = field(default_factory=dict)  # of the access token of the call
+    _grant: Consent | None = None
     granted: "GrantedFamily | None" = None  # what the access token of the call stands on
     _app: App | None = None
 
@@ -48,6 +51,17 @@ class EndpointCall:
     @app.setter
     def app(self, app: App) -> None:
         self._app = app
+
+    @property
+    def grant(self) -> Consent:
+        """What was granted. Only after the step that finds it."""
+        if self._grant is None:
+            raise RuntimeError("no step has found the grant")
+        return self._grant
+
+    @grant.setter
+    def grant(self, grant: Consent) -> None:
+        self._grant = grant
 
     @property
     def client(self) -> Registration:

@@ -16,9 +16,12 @@ from gateway.apps.views import view
 from gateway.authorization import details, openid, rules
 from gateway.authorization import scopes as scoped
 from gateway.authorization.rules import Refused
+from gateway.consent import amending, deciding, granting
 from gateway.consent.asking import may_ask
 from gateway.consent.itself import SIGN_IN
 from gateway.consent.request import Ask, InvalidDetails, validate
+from gateway.consent.rules import MERGE, REPLACE
+from gateway.consent.tables import Consent
 from gateway.house import House
 from gateway.organisations.views import directory, everyone
 
@@ -155,6 +158,55 @@ def prompt(value: str, _: Asking) -> str:
     return " ".join(sorted(set(asked)))
 
 
+def grant_management_action(value: str, asking: Asking) -> str:
+    """What is to be done with grants (Grant Management §5.3)."""
+    if not value and asking.house.settings.grant_management_action_required:
+        raise Refused("invalid_request", "grant_management_action is missing.")
+    _for_confidential(value, asking)
+    if value and value not in rules.GRANT_ACTIONS:
+        offered = ", ".join(rules.GRANT_ACTIONS)
+        raise Refused("invalid_request", f"grant_management_action: offered are {offered}.")
+    return value
+
+
+def grant_id(value: str, asking: Asking) -> str:
+    """The grant that is to be changed: it runs, and is this client's. Whose it is shows when she has signed in."""
+    _for_confidential(value, asking)
+    changes = asking.sent.get("grant_management_action", "") in (MERGE, REPLACE)
+    if bool(value) != changes:
+        raise Refused("invalid_request", "grant_id and grant_management_action merge or replace come together.")
+    if value and granting.find(asking.session, value, asking.app.client_id, asking.house.clock()) is None:
+        raise Refused("invalid_grant_id")
+    return value
+
+
+def _for_confidential(value: str, asking: Asking) -> None:
+    """Anybody can name a public client, and grants are no secret (Grant Management §5.1)."""
+    if value and asking.client.public:
+        raise Refused("invalid_request", "Grants are managed by clients that can prove who they are.")
+
+
+def may_change(asking: Asking, ask: Ask, action: str, grant: str) -> None:
+    """Refuse what cannot become part of this grant (`consent.amending`)."""
+    target = asking.session.get_one(Consent, grant)
+    agreed = deciding.current(asking.session, target)
+    try:
+        amending.check(ask, action, target, agreed or {}, asking.house.clock())
+    except InvalidDetails as error:
+        raise _refused_details(error) from None
+
+
+def _refused_details(error: InvalidDetails) -> Refused:
+    return Refused(
+        "invalid_authorization_details",
+        f"{error.why}.",
+        why=error.why,
+        term=error.term,
+        asked=error.asked,
+        allowed=error.allowed,
+    )
+
+
 def authorization_details(value: str, asking: Asking) -> Ask:
     """What is asked for, by these details, by scopes and by claims together (RFC 9396 §3)."""
     house, known, app = asking.house, everyone(asking.session, asking.house), view(asking.app)
@@ -170,14 +222,7 @@ def authorization_details(value: str, asking: Asking) -> Ask:
         app = scoped.registered(app, meant)
         ask = validate(rows, app, known, house.catalogue, settings.public_url, house.clock())
     except InvalidDetails as error:
-        raise Refused(
-            "invalid_authorization_details",
-            f"{error.why}.",
-            why=error.why,
-            term=error.term,
-            asked=error.asked,
-            allowed=error.allowed,
-        ) from None
+        raise _refused_details(error) from None
     decision = may_ask(house.policies, app, ask, {name: facts.active for name, facts in known.items()})
     if not decision.permitted:
         raise Refused("unauthorized_client", "A policy forbids this request.", reason=decision.reason)

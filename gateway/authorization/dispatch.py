@@ -11,8 +11,8 @@ from sqlmodel import Session, select
 
 from gateway.authorization.rules import Step
 from gateway.authorization.tables import AuthorizationRequest
-from gateway.consent import asking, deciding
-from gateway.consent.facts import AppView, PersonFacts
+from gateway.consent import asking, deciding, granting
+from gateway.consent.facts import AppView, Facts, PersonFacts
 from gateway.consent.itself import ITSELF
 from gateway.consent.request import Ask
 from gateway.consent.rules import State
@@ -80,15 +80,28 @@ def take(
     session: Session, house: House, row: AuthorizationRequest, caller: Caller, app: AppView, new_id: str, now: datetime
 ) -> Consent:
     """Give an undecided request to another person, who has opened it in turn: the caller gets a consent of her own,
-    and the one that the first person was asked for lapses. Raises Forbidden when the first person has decided."""
+    and the one that the first person was asked for lapses. Raises Forbidden when the first person has decided.
+
+    A request to change a grant stays with the person whose grant it is; the caller may be her guardian."""
     before = session.get(Consent, row.consent_id) if row.consent_id else None
     if before and (before.state != State.REQUESTED or row.outcome):
         raise Forbidden("request of another person", say="This request was answered by somebody else.")
     if before:
         asking.lapse(session, house.log, before, now)
-    consent = asking.open_ask(session, house, caller.person, app, Ask.from_json(row.ask), now, new_id)
+    target = session.get_one(Consent, row.grant_id) if row.grant_id else None
+    person, action = target.person_id if target else caller.person, row.grant_management_action
+    ask, amends = Ask.from_json(row.ask), target.id if target else None
+    consent = asking.open_ask(session, house, person, app, ask, now, new_id, action, amends)
     row.opened_by, row.consent_id = caller.person, consent.id
     return consent
+
+
+def may_change_grant(session: Session, row: AuthorizationRequest, facts: Facts, caller: Caller, now: datetime) -> bool:
+    """Whether the grant that the request names, if it names one, still runs and is the caller's to decide about."""
+    if not row.grant_id:
+        return True
+    grant = granting.find(session, row.grant_id, row.client_id, now)
+    return grant is not None and facts.person(session, grant.person_id).decided_by(caller.person)
 
 
 def agreed_before(session: Session, row: AuthorizationRequest, person: str, now: datetime) -> Consent | None:

@@ -4,7 +4,7 @@
 """
 
 from gateway.apps.profiles import AUTH_METHODS
-from gateway.authorization import parameters, reading, steps
+from gateway.authorization import grants, parameters, reading, rules, steps
 from gateway.authorization.protocol import Endpoint
 from gateway.consent.itself import USERINFO
 
@@ -33,7 +33,8 @@ TOKEN = Endpoint(
     parameters.TOKEN,
     "/token",
     "token_endpoint",
-    "Give tokens for a code or a refresh token (RFC 6749 §3.2), with `authorization_details` as granted (RFC 9396).",
+    "Give tokens for a code or a refresh token (RFC 6749 §3.2), with `authorization_details` as granted (RFC 9396), and"
+    " to a client itself (`client_credentials`).",
     (
         steps.check_form,
         reading.read_elsewhere,
@@ -70,8 +71,61 @@ INTROSPECT = Endpoint(
         steps.tell_of_token,
     ),
     methods=AUTH_METHODS[1:],
+    says={"introspection_signing_alg_values_supported": list(rules.SIGNS)},
     gives=True,
 )
+# ---- grants (Grant Management for OAuth 2.0), under their own name and under those of two countries' rules
+
+_OF_GRANT = (grants.load_client_token, grants.check_scope, grants.load_grant)
+GRANT = Endpoint(
+    parameters.GRANT,
+    "/grants/{grant_id}",
+    "grant_management_endpoint",
+    "What is granted to the app by one grant now (Grant Management §6.3); 404 for one that is over or not the app's.",
+    (*_OF_GRANT, grants.tell_grant),
+    verbs=("GET",),
+    gives=True,
+)
+GRANT_END = Endpoint(
+    parameters.GRANT_END,
+    "/grants/{grant_id}",
+    "",
+    "End a grant: 204, and all its tokens are worth nothing at once (Grant Management §6.4).",
+    (*_OF_GRANT, grants.end_grant),
+    verbs=("DELETE",),
+)
+UK_CONSENT = Endpoint(
+    parameters.UK_CONSENT,
+    "/account-access-consents/{grant_id}",
+    "",
+    "The state of a grant, in the words of UK Open Banking.",
+    (*_OF_GRANT, grants.tell_uk_consent),
+    verbs=("GET",),
+    gives=True,
+)
+UK_CONSENT_END = Endpoint(
+    parameters.UK_CONSENT_END,
+    "/account-access-consents/{grant_id}",
+    "",
+    "The same as `DELETE /grants/{grant_id}`, under its address of UK Open Banking.",
+    (*_OF_GRANT, grants.end_grant),
+    verbs=("DELETE",),
+)
+ARRANGEMENT_END = Endpoint(
+    parameters.ARRANGEMENT_END,
+    "/arrangements/revoke",
+    "cdr_arrangement_revocation_endpoint",
+    "End a grant by its `cdr_arrangement_id`, as Australian apps do: 204; 422 for one that is over or not the app's.",
+    (
+        steps.check_form,
+        reading.read_elsewhere,
+        steps.authenticate_client,
+        steps.check_confidential,
+        grants.load_arrangement,
+        grants.end_grant,
+    ),
+)
+GRANTS = (GRANT, GRANT_END, UK_CONSENT, UK_CONSENT_END, ARRANGEMENT_END)
 USER_INFO = Endpoint(
     parameters.USERINFO,
     USERINFO,
@@ -101,7 +155,7 @@ DEVICE = Endpoint(
     browsers=True,
     gives=True,
 )
-STEPPED = (PAR, TOKEN, REVOKE, INTROSPECT, USER_INFO, DEVICE)
+STEPPED = (PAR, TOKEN, REVOKE, INTROSPECT, USER_INFO, DEVICE, *GRANTS)
 # Their doors are made elsewhere.
 AUTHORIZE = Endpoint(parameters.AUTHORIZE, "/authorize", "authorization_endpoint", "")
 JWKS = Endpoint("jwks", "/jwks.json", "jwks_uri", "")

@@ -87,6 +87,7 @@ def redeem(
         person_id=consent.person_id,
         auth_time=request.auth_time or 0,
         started_at=now,
+        version=consent.version,
         amr=request.amr,
         sign_in=request.sign_in,
         scope=request.scope,
@@ -103,6 +104,8 @@ def standing(session: Session, family: TokenFamily, now: datetime) -> GrantedFam
     consent = session.get(Consent, family.consent_id)
     terms = deciding.current(session, consent) if consent else None
     if family.ended_at is not None or consent is None or terms is None or deciding.is_over(consent, now):
+        return "ended"
+    if family.version < consent.tokens_from:  # what was agreed to has changed since, at the app's own request
         return "ended"
     if deciding.is_live(consent, now):
         return GrantedFamily(family, consent, terms)

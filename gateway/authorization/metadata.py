@@ -20,10 +20,17 @@ def server(house: House, protocol: Protocol, organisations: list[OrganisationVie
         "issuer": settings.public_url,
         "grant_types_supported": [grant.kind.GRANT_TYPE for grant in protocol.grants],
         "authorization_response_iss_parameter_supported": True,
+        "grant_management_action_required": settings.grant_management_action_required,
         # Whether an app must push its requests depends on its registration (by default it must), so the server as a
         # whole cannot say true.
         "require_pushed_authorization_requests": False,
-        "scopes_supported": [*scopes, rules.DATA, rules.OFFLINE, *scoped.names(house.catalogue, organisations)],
+        "scopes_supported": [
+            *scopes,
+            rules.DATA,
+            rules.OFFLINE,
+            *scoped.names(house.catalogue, organisations),
+            *rules.CLIENT_SCOPES,
+        ],
         "claims_supported": sorted({*claims, "sid"}),
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": list(rules.SIGNS),
@@ -34,17 +41,19 @@ def server(house: House, protocol: Protocol, organisations: list[OrganisationVie
     if settings.mtls_public_url:
         said["tls_client_certificate_bound_access_tokens"] = True
         said["mtls_endpoint_aliases"] = {
-            endpoint.member: settings.mtls_public_url + endpoint.path
+            endpoint.member: settings.mtls_public_url + endpoint.address
             for endpoint in protocol.endpoints
-            if endpoint.steps
+            if endpoint.steps and endpoint.member
         }
     for endpoint in protocol.endpoints:
-        said[endpoint.member] = settings.public_url + endpoint.path
+        if endpoint.member:
+            said[endpoint.member] = settings.public_url + endpoint.address
         if endpoint.methods:
             said[f"{endpoint.member}_auth_methods_supported"] = [
                 name for name in endpoint.methods if name not in hidden
             ]
             said[f"{endpoint.member}_auth_signing_alg_values_supported"] = list(ALGORITHMS)
+        said |= endpoint.says
     if registering.is_on(settings):
         said["registration_endpoint"] = settings.public_url + registering.PATH
     if settings.client_id_documents:

@@ -126,15 +126,22 @@ def _of_first(rows: list[Any], member: str, otherwise: Any) -> Any:
     return first.get(member, otherwise)
 
 
+def claims_granted(terms: Mapping[str, Any], catalogue: Catalogue) -> list[str]:
+    """The names of the claims that these terms let out."""
+    return sorted(
+        {
+            member
+            for item in granted_items(terms)
+            if item["organisation"] == ITSELF and item["dataset"] in catalogue.datasets
+            for kind, member in catalogue.datasets[item["dataset"]].members(frozenset(item["fields"]))
+            if kind == TYPE_OF_CLAIM
+        }
+    )
+
+
 def told(terms: Mapping[str, Any], claims: Mapping[str, object], catalogue: Catalogue) -> dict[str, object]:
     """Of what the account says of a person, what these terms let out at /userinfo; without `sub`."""
-    granted = {
-        member
-        for item in granted_items(terms)
-        if item["organisation"] == ITSELF and item["dataset"] in catalogue.datasets
-        for kind, member in catalogue.datasets[item["dataset"]].members(frozenset(item["fields"]))
-        if kind == TYPE_OF_CLAIM
-    }
+    granted = claims_granted(terms, catalogue)
     return {name: value for name, value in claims.items() if name in granted and name not in ALWAYS}
 
 

@@ -26,7 +26,7 @@ from gateway.authorization.protocol import Protocol as ServerProtocol
 from gateway.authorization.protocol import note
 from gateway.authorization.rules import Refused, Step
 from gateway.authorization.tables import AuthorizationRequest
-from gateway.consent import deciding
+from gateway.consent import asking, deciding
 from gateway.consent.actors import acting
 from gateway.consent.facts import Facts, PersonFacts
 from gateway.consent.request import Ask
@@ -245,6 +245,8 @@ def _interactive(
     caller = ctx.caller
     if caller is None:
         return _sign_in(resume)
+    if not dispatch.may_change_grant(ctx.session, row, others, caller, ctx.now):
+        return _no_such_grant(others, ctx, app, row)
     _sign_in_as_before(ctx, row, caller)
     consent, person = _hers(others, ctx, app, row, caller)
     ask = Ask.from_json(row.ask)
@@ -255,7 +257,7 @@ def _interactive(
             return _on_to_app(ctx, app, _to(row), {"code": code})
         case Step.REFUSED:
             requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
-            return _on_to_app(ctx, app, _to(row), {"error": "access_denied"})
+            return _on_to_app(ctx, app, _to(row), {"error": "access_denied"}, goes_on=bool(row.grant_id))
         case Step.SIGN_IN_AGAIN:
             return see_other(answers.sign_in_again(resume))
         case Step.LINK if ask.still_fits(ctx.house.catalogue, everyone(ctx.session, ctx.house)):
@@ -266,18 +268,32 @@ def _interactive(
             return screen(ctx, consent, resume=resume, redirect_uri=row.redirect_uri)
 
 
+def _no_such_grant(others: Facts, ctx: Context, app: App, row: AuthorizationRequest) -> Response:
+    """The answer to a request for a grant that is not this person's or has ended meanwhile; nobody is told which. Who
+    opens somebody else's request spoils nothing of it."""
+    consent = ctx.session.get(Consent, row.consent_id) if row.consent_id else None
+    if consent is None or others.person(ctx.session, consent.person_id).decided_by(ctx.person.person):
+        if consent:
+            asking.lapse(ctx.session, ctx.house.log, consent, ctx.now)
+        requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
+    said = {"error": "invalid_grant_id", "error_description": rules.DESCRIPTIONS["invalid_grant_id"]}
+    return _on_to_app(ctx, app, _to(row), said)
+
+
 def _sign_in_as_before(ctx: Context, row: AuthorizationRequest, caller: Caller) -> None:
     """Who agreed that an app signs her in is not asked each time: the request hangs from that agreement."""
-    if row.consent_id is None and "consent" not in row.prompt.split() and Ask.from_json(row.ask).is_sign_in:
+    if row.consent_id is not None or row.grant_management_action or "consent" in row.prompt.split():
+        return
+    if Ask.from_json(row.ask).is_sign_in:
         earlier = dispatch.agreed_before(ctx.session, row, caller.person, ctx.now)
         if earlier:
             row.opened_by, row.consent_id = caller.person, earlier.id
 
 
 def _to_continue(others: Facts, ctx: Context, row: AuthorizationRequest, person: PersonFacts) -> Consent | None:
-    """The live agreement to this very request, unless the app wants the whole screen, or what was agreed to is not
-    there any more."""
-    if "consent" in row.prompt.split():
+    """The live agreement to this very request, unless the app wants the whole screen or a grant of its own, or what was
+    agreed to is not there any more."""
+    if row.grant_management_action or "consent" in row.prompt.split():
         return None
     earlier = dispatch.agreed_before(ctx.session, row, person.id, ctx.now)
     terms = deciding.current(ctx.session, earlier) if earlier else None
@@ -338,10 +354,13 @@ def _silent(others: Facts, ctx: Context, app: App, row: AuthorizationRequest) ->
     facts, consent = dispatch.StepFacts(), None
     if caller:
         person = others.person(ctx.session, caller.person)
-        consent = dispatch.agreed_before(ctx.session, row, person.id, ctx.now)
+        if not row.grant_management_action:  # a grant is made or changed by her word alone
+            consent = dispatch.agreed_before(ctx.session, row, person.id, ctx.now)
         facts = dispatch.standing(ctx.session, consent, Ask.from_json(row.ask), person, caller, ctx.now)
     step = dispatch.next_step(row, caller, facts, settings, ctx.now)
     answer = {"error": rules.SILENT.get(step, "consent_required")}
+    if caller and not dispatch.may_change_grant(ctx.session, row, others, caller, ctx.now):
+        answer = {"error": "invalid_grant_id"}
     if step is Step.ISSUE and caller and consent:
         row.opened_by, row.consent_id = caller.person, consent.id
         code = requests.grant(row, ctx.house.keys, caller, ctx.now, settings.code_seconds)
@@ -409,7 +428,13 @@ def _address(ctx: Context, app: App, to: _Returns, answer: Mapping[str, str | No
 
 
 def _on_to_app(
-    ctx: Context, app: App, to: _Returns, answer: Mapping[str, str | None], *, plain: bool = False
+    ctx: Context,
+    app: App,
+    to: _Returns,
+    answer: Mapping[str, str | None],
+    *,
+    plain: bool = False,
+    goes_on: bool = False,
 ) -> Response:
     """The page that goes on to the app: by itself, and by a link that names where it leads. A device has no page to go
     to: it asks by itself."""
@@ -426,6 +451,7 @@ def _on_to_app(
         place=addresses.place(to.uri),
         granted="code" in answer,
         refused=answer.get("error") == "access_denied",
+        goes_on=goes_on,  # what was agreed before
     )
 
 

@@ -19,10 +19,12 @@ from gateway.ground.web.context import Context
 from gateway.settings import LANGUAGES
 
 AUTHORIZE, PAR, TOKEN, REVOKE, INTROSPECT = "authorize", "par", "token", "revoke", "introspect"
+GRANT, GRANT_END, UK_CONSENT, UK_CONSENT_END = "grant", "grant_end", "uk_consent", "uk_consent_end"
+ARRANGEMENT_END = "arrangement_end"
 USERINFO, DEVICE = "userinfo", "device_authorization"
 _ASKING = (AUTHORIZE, PAR)
 _LATER = (DEVICE,)  # requests that are answered without a redirect
-_APPS = (PAR, TOKEN, REVOKE, INTROSPECT, *_LATER)  # where an app says who it is
+_APPS = (PAR, TOKEN, REVOKE, INTROSPECT, ARRANGEMENT_END, *_LATER)  # where an app says who it is
 
 
 Check = Callable[[str, Asking], Any]
@@ -46,6 +48,7 @@ _MODES = {
     "response_modes_supported": list(rules.RESPONSE_MODES),
     "authorization_signing_alg_values_supported": list(rules.SIGNS),
 }
+_ACTIONS = {"grant_management_actions_supported": ["query", "revoke", *rules.GRANT_ACTIONS]}
 _PROOFS = {"dpop_signing_alg_values_supported": list(dpop.ALGORITHMS)}
 SIGNED_FROM = ("client_id", "client_secret", "client_assertion", "client_assertion_type")  # count beside an object
 
@@ -79,6 +82,8 @@ PARAMETERS = (
     Parameter("ui_locales", (*_ASKING, *_LATER), checks.ui_locales, {"ui_locales_supported": list(LANGUAGES)}),
     Parameter("prompt", _ASKING, checks.prompt, {"prompt_values_supported": sorted(rules.PROMPTS)}),
     Parameter("max_age", _ASKING, checks.max_age),
+    Parameter("grant_management_action", (*_ASKING, *_LATER), checks.grant_management_action, _ACTIONS),
+    Parameter("grant_id", (*_ASKING, *_LATER), checks.grant_id),
     Parameter(
         "authorization_details",
         (*_ASKING, *_LATER, TOKEN),
@@ -90,12 +95,9 @@ PARAMETERS = (
     Parameter("code_verifier", (TOKEN,)),
     Parameter("device_code", (TOKEN,)),
     Parameter("refresh_token", (TOKEN,)),
-    Parameter(
-        "token",
-        (REVOKE, INTROSPECT),
-        says={"introspection_signing_alg_values_supported": list(rules.SIGNS)},
-    ),
+    Parameter("token", (REVOKE, INTROSPECT)),
     Parameter("token_type_hint", (REVOKE, INTROSPECT)),
+    Parameter("cdr_arrangement_id", (ARRANGEMENT_END,)),
 )
 _NAMES = frozenset(parameter.name for parameter in PARAMETERS)
 _MANY = frozenset(parameter.name for parameter in PARAMETERS if parameter.many)

@@ -3,7 +3,8 @@
 From that list follow the doors of the endpoints, the grants that the token endpoint accepts, and the metadata.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.responses import Response
@@ -27,13 +28,19 @@ class GrantKind:
 class Endpoint:
     name: str  # as used in `Parameter.endpoints`
     path: str
-    member: str  # of the metadata that gives its address
+    member: str  # of the metadata that gives its address, "": none does
     does: str  # in one sentence
     steps: tuple[EndpointStep, ...] = ()  # (): its doors are made elsewhere
     methods: tuple[str, ...] = ()  # of client authentication, if the metadata has a member for them
     verbs: tuple[str, ...] = ("POST",)
+    says: Mapping[str, Any] = field(default_factory=dict)  # further members of the metadata
     browsers: bool = False  # apps that run in a browser may call it (CORS)
     gives: bool = False  # see `ground.web.doors.Door`
+
+    @property
+    def address(self) -> str:
+        """The path up to its first variable part, as the metadata gives it."""
+        return self.path.partition("/{")[0]
 
 
 @dataclass(frozen=True, slots=True)

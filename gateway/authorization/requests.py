@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from sqlmodel import Session, select
 
 from gateway.apps.tables import App
-from gateway.authorization import rules
+from gateway.authorization import checks, rules
 from gateway.authorization.checks import Asking
 from gateway.authorization.parameters import PARAMETERS
 from gateway.authorization.tables import AuthorizationRequest
@@ -46,6 +46,8 @@ class Checked:
     ui_locales: str
     prompt: str
     max_age: int | None
+    grant_management_action: str
+    grant_id: str
     ask: Ask
 
 
@@ -67,6 +69,9 @@ def check(session: Session, house: House, app: App, endpoint: str, sent: Mapping
     asking = Asking(session, house, app, sent)
     told = [one for one in PARAMETERS if one.check and endpoint in one.endpoints]
     found = {**_WITHOUT, **{one.name: one.check(sent.get(one.name, ""), asking) for one in told if one.check}}
+    if found["grant_id"]:
+        ask, action = found["authorization_details"], found["grant_management_action"]
+        checks.may_change(asking, ask, action, found["grant_id"])
     named = {name: found[name] for name in Checked.__slots__ if name in found}
     return Checked(client_id=app.client_id, ask=found["authorization_details"], **named)
 

@@ -4,7 +4,22 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from gateway.consent.rules import CREATE, MERGE, REPLACE
+
 TYPE = "data_access"  # the one authorization_details type (RFC 9396)
+# Of tokens for a client itself, with no person behind them (RFC 6749 §4.4): what each lets it do with its own grants.
+CLIENT_SCOPES = {
+    "grant_management_query": "Read what is granted to it now (Grant Management §6.3).",
+    "grant_management_revoke": "End a grant (Grant Management §6.4).",
+}
+SCOPE_NEEDED = {
+    "grant": "grant_management_query",
+    "uk_consent": "grant_management_query",
+    "grant_end": "grant_management_revoke",
+    "uk_consent_end": "grant_management_revoke",
+}
+# What an authorization request may do with grants (Grant Management §5.3).
+GRANT_ACTIONS = (CREATE, MERGE, REPLACE)
 DATA = "data_access"  # means nothing beyond the details; exists for client libraries that must send a scope
 OFFLINE = "offline_access"  # means nothing either: a refresh token comes with every agreement that lasts
 # acr of an ID token: how surely it was the person (OpenID Connect Core §2). RFC 8176's methods, as people/ writes them.
@@ -51,6 +66,8 @@ DESCRIPTIONS = {
     "unsupported_grant_type": "The metadata of this server lists the grants that it supports.",
     "unsupported_response_type": "Supported: code.",
     "unauthorized_client": "This client may not do this.",
+    "invalid_grant_id": "There is no such grant of this client and this person, or it has ended.",
+    "not_found": "There is no such grant of this client.",
     "invalid_scope": "A scope that this server does not know, or that the client did not register.",
     "invalid_request": "The request is malformed.",
     "access_denied": "The person did not agree.",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidGrantError, InvalidRequestError, OAuth2Error
-from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, RefreshTokenGrant
+from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, ClientCredentialsGrant, RefreshTokenGrant
 from authlib.oauth2.rfc6749.grants.base import BaseGrant, TokenEndpointMixin
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
@@ -20,8 +20,8 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from starlette.responses import Response
 
 from gateway.apps.profiles import AUTH_METHODS
-from gateway.authorization import devices, families, id_tokens, openid, requests, tokens
-from gateway.authorization.adapter import Client, Code, Held, Refresh, Request
+from gateway.authorization import client_tokens, devices, families, id_tokens, openid, requests, tokens
+from gateway.authorization.adapter import Client, Code, Held, HeldByClient, Refresh, Request
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.protocol import GrantKind, refusal
@@ -47,6 +47,13 @@ class Given:
     nonce: str | None = None  # of the authorization request
 
 
+@dataclass(frozen=True, slots=True)
+class ForItself:
+    """The same of a client that asks for a token of its own."""
+
+    scope: str
+
+
 class Server(AuthorizationServer):
     def __init__(self, call: EndpointCall) -> None:
         super().__init__(scopes_supported=None)
@@ -62,9 +69,12 @@ class Server(AuthorizationServer):
         request.client, request.auth_method = client, client.registered.auth_method
         return client
 
-    def generate_token(self, grant_type: str, client: Client, user: Given, **_: Any) -> dict[str, Any]:
+    def generate_token(self, grant_type: str, client: Client, user: Given | ForItself, **_: Any) -> dict[str, Any]:
         """By the terms agreed to, not by what was asked. `user` is what the grant's authenticate_user returned."""
         house, call = self.ctx.house, self.call
+        if isinstance(user, ForItself):
+            made = house.keys, house.settings, client.client_id, user.scope, call.binding, fresh(), self.ctx.now
+            return client_tokens.response(*made)
         audience = tokens.audience(user.granted, call.form.get("resource", ""), house.settings.public_url)
         body = tokens.response(
             house.keys, house.settings, user.granted, call.client, audience, call.binding, fresh(), self.ctx.now
@@ -215,9 +225,28 @@ def _scope_of(ctx: Context, token: RefreshToken) -> str:
     return ctx.session.get_one(TokenFamily, token.family_id).scope
 
 
+class ClientGrant(ClientCredentialsGrant):
+    """RFC 6749 §4.4, for clients that can prove who they are."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = METHODS[1:]
+
+    def validate_requested_scope(self) -> None:
+        """Authlib compares with the scopes of authorization requests; these are others."""
+        call: EndpointCall = self.server.call
+        if call.client.public:
+            raise Refused("unauthorized_client", "A public client cannot be authenticated.")
+        client_tokens.check_target(call.form.get("resource", ""), call.ctx.house.settings.public_url)
+        self.asked = client_tokens.scope(call.form.get("scope", ""))
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
+        body = self.generate_token(user=ForItself(self.asked), include_refresh_token=False)
+        return 200, body, self.TOKEN_RESPONSE_HEADER
+
+
 CODE = GrantKind(CodeGrant, (S256(required=True),))
 REFRESH = GrantKind(RefreshGrant)
 DEVICE = GrantKind(DeviceGrant)
+CLIENT = GrantKind(ClientGrant)
 
 
 class _OwnTokens:
@@ -230,12 +259,16 @@ class _OwnTokens:
         if not request.form.get("token"):
             raise InvalidRequestError()
 
-    def query_token(self, token_string: str, token_type_hint: str | None) -> Held | None:
+    def query_token(self, token_string: str, token_type_hint: str | None) -> Held | HeldByClient | None:
         ctx = self.server.ctx
         refresh: RefreshToken | None = families.find_refresh(ctx.session, token_string)
         if refresh is not None:
             return Held(ctx.session.get_one(TokenFamily, refresh.family_id), refresh)
-        claims = tokens.read(token_string, ctx.house.keys, ctx.house.settings.public_url, ctx.now)
+        read = token_string, ctx.house.keys, ctx.house.settings.public_url, ctx.now
+        own = client_tokens.read(*read)
+        if own is not None:
+            return HeldByClient(own)
+        claims = tokens.read(*read)
         family = tokens.family_of(ctx.session, claims) if claims else None
         return Held(family, claims) if claims and family else None
 
@@ -246,15 +279,18 @@ class Revocation(_OwnTokens, RevocationEndpoint):
 
     CLIENT_AUTH_METHODS = METHODS
 
-    def authenticate_token(self, request: Request, client: Client) -> Held | None:
+    def authenticate_token(self, request: Request, client: Client) -> Held | HeldByClient | None:
         self.check_params(request, client)
         held = self.query_token(request.form["token"], request.form.get("token_type_hint"))
         if held is None:
             self.server.ctx.house.log.require_whole()
-        return held if held and held.family.client_id == client.client_id else None
+        return held if held and held.client_id == client.client_id else None
 
-    def revoke_token(self, token: Held, request: Request) -> None:
+    def revoke_token(self, token: Held | HeldByClient, request: Request) -> None:
         ctx = self.server.ctx
+        if isinstance(token, HeldByClient):
+            client_tokens.end(ctx.session, token.claims, ctx.now)
+            return
         families.end(ctx.session, ctx.house.log, token.family, "revoked_by_app", ctx.now)
 
 
@@ -266,9 +302,11 @@ class Introspection(_OwnTokens, IntrospectionEndpoint):
     def authenticate_token(self, request: Request, client: Client) -> dict[str, Any] | None:
         self.check_params(request, client)
         held = self.query_token(request.form["token"], request.form.get("token_type_hint"))
-        if held is None or held.family.client_id != client.client_id:
+        if held is None or held.client_id != client.client_id:
             return None
         ctx = self.server.ctx
+        if isinstance(held, HeldByClient):
+            return client_tokens.introspect(ctx.session, held.claims, ctx.now)
         registered = client.registered
         return tokens.introspect(
             ctx.session, ctx.house.keys, ctx.house.settings, held.family, registered, held.token, ctx.now

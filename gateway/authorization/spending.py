@@ -1,4 +1,5 @@
-"""What may be used once: the jti of an assertion, a DPoP proof. Kept as a hash until it would have expired anyhow."""
+"""What may be used once, or no more: the jti of an assertion, a DPoP proof, a client's token that was given back. Kept
+as a hash until it would have expired anyhow."""
 
 from datetime import datetime
 
@@ -16,3 +17,8 @@ def first_use(session: Session, what: str, until: datetime, now: datetime) -> bo
         index_elements=["id"], set_={"expires_at": until}, where=col(SpentOnce.expires_at) < now
     )
     return bool(session.execute(again).rowcount)  # type: ignore[attr-defined]
+
+
+def is_spent(session: Session, what: str, now: datetime) -> bool:
+    found = session.get(SpentOnce, hashed(what))
+    return found is not None and found.expires_at >= now

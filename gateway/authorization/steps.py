@@ -203,7 +203,7 @@ def end_tokens(call: EndpointCall) -> Response:
 
 
 def tell_of_token(call: EndpointCall) -> Response:
-    """What the token is worth now, if it is the client's own (RFC 7662 §2.2); signed where that is asked for (RFC 9701)."""
+    """What the token is worth now, if it is the client's own (RFC 7662 §2.2); signed if it is asked so (RFC 9701)."""
     response: Response = Server(call).create_endpoint_response("introspection")
     signed = call.client.introspection_alg or _SIGNED in call.ctx.request.headers.get("accept", "").lower()
     if response.status_code != 200 or not signed:

@@ -29,6 +29,8 @@ class AuthorizationRequest(SQLModel, table=True):
     ui_locales: str = ""
     prompt: str = ""
     max_age: int | None = None
+    grant_management_action: str = ""
+    grant_id: str = ""  # of the grant that a merge or replace is to change
     ask: str  # JSON: what is asked for, as validated (consent.request.Ask)
     created_at: datetime
     expires_at: datetime  # set again when the request is first opened
@@ -57,6 +59,7 @@ class TokenFamily(SQLModel, table=True):
     client_id: str
     person_id: str
     auth_time: int = Field(sa_type=BIG)  # epoch seconds of the sign-in behind it
+    version: int = 0  # of the terms when it started (consent.tables.Consent.tokens_from)
     amr: str = ""  # methods of that sign-in
     sign_in: str = ""  # its id
     scope: str = "data_access"

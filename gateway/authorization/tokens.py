@@ -90,6 +90,7 @@ def response(
             detail for detail in granting.details(granted.terms, public_url) if detail["locations"][0] in audience
         ],
         "grant_id": claims["grant_id"],
+        "cdr_arrangement_id": claims["grant_id"],  # the same, as Australian apps know it
     }
 
 

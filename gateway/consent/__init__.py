@@ -3,6 +3,7 @@
     request     what an app asks for, checked          facts       what other rooms know, as values
     asking      a request that waits for an answer     agreement   the person's yes, as one value
     deciding    agree, refuse, pause, stop, remove     actors      who acts, and in which role
+    amending    what an app asks to change of a running agreement
     terms       versions of what was agreed            rules       the life cycle, as a table
     ending, expiry, events, entries, evidence          what is written of it
     meanwhile   what is stopped on a frozen log, kept apart

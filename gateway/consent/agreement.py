@@ -56,7 +56,8 @@ class Agreement:
     choices: Choices
     decider: Decider
     notice: Notice
+    asked: Ask | None = None  # if she was asked less than the app did, because the rest is granted already
 
     @cached_property
     def ask(self) -> Ask:
-        return Ask.from_json(self.consent.asked)
+        return self.asked or Ask.from_json(self.consent.asked)

@@ -20,7 +20,15 @@ from gateway.policy import Decision, Policies, PolicyFacts
 from gateway.settings import Settings
 
 
-def requested(consent_id: str, person_id: str, app: AppView, ask: Ask, now: datetime) -> Consent:
+def requested(
+    consent_id: str,
+    person_id: str,
+    app: AppView,
+    ask: Ask,
+    now: datetime,
+    action: str = "",
+    amends: str | None = None,
+) -> Consent:
     """A consent in state requested, not saved. `open_ask` saves it with its log entry; the preview uses it unsaved."""
     return Consent(
         id=consent_id,
@@ -30,14 +38,25 @@ def requested(consent_id: str, person_id: str, app: AppView, ask: Ask, now: date
         state=State.REQUESTED,
         asked=ask.as_json(),
         created_at=now,
+        action=action,
+        amends=amends,
     )
 
 
 def open_ask(
-    session: Session, house: House, person_id: str, app: AppView, ask: Ask, now: datetime, new_id: str
+    session: Session,
+    house: House,
+    person_id: str,
+    app: AppView,
+    ask: Ask,
+    now: datetime,
+    new_id: str,
+    action: str = "",
+    amends: str | None = None,
 ) -> Consent:
-    """The person's new consent in state requested, saved with its log entry. `new_id`: 256 fresh bits."""
-    consent = requested(new_id, person_id, app, ask, now)
+    """The person's new consent in state requested, saved with its log entry. `new_id`: 256 fresh bits. `action`,
+    `amends`: see `Consent`."""
+    consent = requested(new_id, person_id, app, ask, now, action, amends)
     session.add(consent)
     session.flush()
     events.append(session, consent, Act.REQUESTED, APP, now)

@@ -5,6 +5,7 @@ person whose consent it is: what it reads before, nobody else changes until the 
 """
 
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,8 @@ from gateway.consent.actors import SYSTEM, Actor
 from gateway.consent.agreement import Agreement
 from gateway.consent.entries import about, asked, entry
 from gateway.consent.meanwhile import Done
-from gateway.consent.rules import Act, EndReason, State
+from gateway.consent.request import Ask
+from gateway.consent.rules import CREATE, Act, EndReason, State
 from gateway.consent.tables import Consent, Evidence, Terms
 from gateway.errors import Refusal
 from gateway.ground.keys import KeyRing
@@ -39,11 +41,13 @@ def agree(session: Session, house: House, agreement: Agreement, now: datetime) -
     if consent.state != State.REQUESTED:
         return None
     house.log.require_whole()
-    refusal = _policy_refuses(house.policies, agreement)
+    chosen = {organisation for organisation, _ in agreement.choices.granted}
+    refusal = policy_refuses(house.policies, agreement, agreement.ask, chosen)
     if refusal:
         return refusal
-    replaced = asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
-    before = asking.before(session, consent)
+    alone = consent.action == CREATE  # beside what the app has
+    replaced = [] if alone else asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
+    before = None if alone else asking.before(session, consent)
     agreed = terms.build(
         agreement,
         house.catalogue,
@@ -58,8 +62,8 @@ def agree(session: Session, house: House, agreement: Agreement, now: datetime) -
     consent.granted_at = now
     consent.until = datetime.fromisoformat(agreed["valid"]["until"])
     consent.replaces = agreed["replaces"]
-    _store(session, consent, agreed, now)
-    session.add(_evidence(house.keys, agreement, now))
+    store(session, consent, agreed, now)
+    session.add(kept_evidence(house.keys, agreement, consent, now))
     events.change(session, consent, Act.GRANTED, actor, now)
     house.log.record(session, entry("consent_given", about(consent), agreed, actor, now))
     for old in replaced:
@@ -188,7 +192,7 @@ def keep_only(
     previous = session.get_one(Terms, (consent.id, consent.version))
     consent.version += 1
     agreed = terms.narrowed(agreed, consent.version, previous.sha256, keep)
-    _store(session, consent, agreed, now)
+    store(session, consent, agreed, now)
     events.change(session, consent, Act.NARROWED, actor, now)
     ends(raw(session))
     gone = sorted(dataset for _, dataset in before - keep)
@@ -212,14 +216,17 @@ def is_live(consent: Consent, now: datetime) -> bool:
 
 
 def holding(session: Session, consent: Consent, now: datetime) -> Consent:
-    """The agreement that holds in place of `consent`: the one that replaced it, if it was replaced and that one runs.
+    """The agreement that holds in place of `consent`: the one that it has changed, or the one that replaced it, if it
+    was replaced and that one runs.
 
     A person may answer two requests of an app at once, in two windows. She agreed to both, so both have the answer yes.
     """
+    if consent.reason == EndReason.AMENDED and consent.amends:
+        return session.get_one(Consent, consent.amends)
     if consent.reason != EndReason.REPLACED:
         return consent
     running = asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
-    return next((one for one in running if is_live(one, now)), consent)
+    return next((one for one in running if one.action != CREATE and is_live(one, now)), consent)
 
 
 def _toggle(
@@ -246,10 +253,10 @@ def _toggle(
     return True
 
 
-def _policy_refuses(policies: Policies, agreement: Agreement) -> Refusal | None:
-    """The first refusal of what is agreed to. What was only asked, and not chosen, is no part of it."""
-    ask, decider = agreement.ask, agreement.decider
-    chosen = {organisation for organisation, _ in agreement.choices.granted}
+def policy_refuses(policies: Policies, agreement: Agreement, ask: Ask, chosen: Collection[str]) -> Refusal | None:
+    """The first refusal of what is agreed to, at the `chosen` organisations. What was only asked, and not chosen, is no
+    part of it."""
+    decider = agreement.decider
     for organisation in filter(chosen.__contains__, ask.organisations()):
         facts = asking.sharing(
             agreement.app,
@@ -266,7 +273,7 @@ def _policy_refuses(policies: Policies, agreement: Agreement) -> Refusal | None:
     return None
 
 
-def _store(session: Session, consent: Consent, agreed: dict[str, Any], now: datetime) -> None:
+def store(session: Session, consent: Consent, agreed: dict[str, Any], now: datetime) -> None:
     text = terms.canonical(agreed)
     session.add(
         Terms(
@@ -280,8 +287,9 @@ def _store(session: Session, consent: Consent, agreed: dict[str, Any], now: date
     )
 
 
-def _evidence(keys: KeyRing, agreement: Agreement, now: datetime) -> Evidence:
-    consent, choices, notice = agreement.consent, agreement.choices, agreement.notice
+def kept_evidence(keys: KeyRing, agreement: Agreement, consent: Consent, now: datetime) -> Evidence:
+    """Of the present version of `consent`, which she has agreed to."""
+    choices, notice = agreement.choices, agreement.notice
     chosen = {
         "granted": sorted(choices.granted),
         "accounts": {name: list(refs) for name, refs in sorted(choices.accounts.items())},
@@ -289,13 +297,13 @@ def _evidence(keys: KeyRing, agreement: Agreement, now: datetime) -> Evidence:
     }
     return Evidence(
         consent_id=consent.id,
-        version=1,
+        version=consent.version,
         language=notice.language,
         template=notice.template,
         template_sha256=notice.template_sha256,
-        shown_sealed=evidence.sealed(notice.shown, keys, consent.id, 1),
+        shown_sealed=evidence.sealed(notice.shown, keys, consent.id, consent.version),
         text_sha256=notice.text_sha256,
-        offered_json=consent.asked,
+        offered_json=agreement.ask.as_json(),
         chosen_json=json.dumps(chosen, ensure_ascii=False, sort_keys=True),
         shown_at=notice.shown_at,
         decided_at=now,

@@ -15,7 +15,7 @@ from sqlmodel import Session, col, or_, select
 from gateway.consent import asking, deciding
 from gateway.consent.actors import SYSTEM
 from gateway.consent.meanwhile import Done
-from gateway.consent.rules import Act, EndReason, State
+from gateway.consent.rules import CREATE, Act, EndReason, State
 from gateway.consent.tables import Consent, ConsentEvent
 from gateway.ground.store import Clash
 from gateway.house import House
@@ -62,6 +62,7 @@ def redo(session: Session, log: Log, done: Done, now: datetime) -> bool:
     meant = [consent]
     if consent.reason == EndReason.REPLACED:
         found = asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
+        found = [one for one in found if one.action != CREATE]
         meant = [one for one in found if one.granted_at is not None and one.granted_at <= done.at]
     return any([_again(session, log, one, done, now) for one in meant])
 

@@ -1,10 +1,35 @@
 """What the app is told of its grant: the terms in force as authorization_details (RFC 9396 §7), with the accounts."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from sqlmodel import Session, col, select
+
+from gateway.consent import deciding
 from gateway.consent.itself import location
+from gateway.consent.rules import Act, State
+from gateway.consent.tables import Consent, ConsentEvent
 from gateway.consent.terms import granted_items
+from gateway.ground.keys.strict import is_text
+
+_BY_APP = frozenset((Act.GRANTED, Act.EXTENDED, Act.CHANGED, Act.RENEWED))  # what follows from a request of the app
+
+
+def find(session: Session, grant_id: str, app: str, now: datetime) -> Consent | None:
+    """The grant of this id, running or paused. None: unknown, of another app, or over; nobody is told which."""
+    consent = session.get(Consent, grant_id) if is_text(grant_id) else None
+    if consent is None or consent.app_id != app or deciding.is_over(consent, now):
+        return None
+    return consent if consent.state in (State.ACTIVE, State.PAUSED) else None
+
+
+def changed(session: Session, consent: Consent) -> tuple[datetime, str]:
+    """When it changed last, and who is behind that as apps are told: "client" if the app asked for it, else
+    "authorization_server"."""
+    last = select(ConsentEvent).where(ConsentEvent.consent_id == consent.id)
+    event = session.exec(last.order_by(col(ConsentEvent.seq).desc()).limit(1)).one()
+    return event.at, "client" if event.type in _BY_APP else "authorization_server"
 
 
 def details(terms: Mapping[str, Any], public_url: str) -> list[dict[str, Any]]:

@@ -27,13 +27,21 @@ class Act(StrEnum):
     REFUSED = "refused"
     LAPSED = "lapsed"
     CONTINUED = "continued"  # the person lets an earlier agreement go on instead
+    AMENDED = "amended"  # the person's yes became a new version of an earlier agreement
     GRANTED = "granted"
     NARROWED = "narrowed"
+    EXTENDED = "extended"  # the app asked for more, and the person said yes
+    CHANGED = "changed"  # the app asked for something else in its place, and the person said yes
     RENEWED = "renewed"
     PAUSED = "paused"
     RESUMED = "resumed"
     ENDED = "ended"
     ERASURE_ASKED = "erasure_asked"  # after the end; does not change the state
+
+
+# What an app may ask to be done with grants (Grant Management §5.3). "": a new agreement replaces those of its purpose.
+CREATE, MERGE, REPLACE = "create", "merge", "replace"
+KEPT = "kept"  # beside the keys of DURATIONS, where something is added to a running sharing: its end stays
 
 
 class EndReason(StrEnum):
@@ -45,6 +53,8 @@ class EndReason(StrEnum):
     INVALIDATED = "invalidated"  # by operator or organisation
     LAPSED = "lapsed"  # asked, never answered
     CONTINUED = "continued"  # the app asked again for what was agreed before; the earlier agreement goes on
+    UNCLAIMED = "unclaimed"  # agreed to, but the app never fetched its tokens
+    AMENDED = "amended"  # the app asked to change an earlier agreement, which has changed
 
 
 NEXT: dict[tuple[State, Act], State] = {
@@ -52,11 +62,17 @@ NEXT: dict[tuple[State, Act], State] = {
     (State.REQUESTED, Act.GRANTED): State.ACTIVE,
     (State.REQUESTED, Act.LAPSED): State.ENDED,
     (State.REQUESTED, Act.CONTINUED): State.ENDED,
+    (State.REQUESTED, Act.AMENDED): State.ENDED,
     (State.ACTIVE, Act.NARROWED): State.ACTIVE,
+    (State.ACTIVE, Act.EXTENDED): State.ACTIVE,
+    (State.ACTIVE, Act.CHANGED): State.ACTIVE,
     (State.ACTIVE, Act.RENEWED): State.ACTIVE,
     (State.ACTIVE, Act.PAUSED): State.PAUSED,
     (State.ACTIVE, Act.ENDED): State.ENDED,
     (State.PAUSED, Act.NARROWED): State.PAUSED,
+    (State.PAUSED, Act.EXTENDED): State.ACTIVE,  # she is told that it goes on
+    (State.PAUSED, Act.CHANGED): State.ACTIVE,
+    (State.PAUSED, Act.RENEWED): State.ACTIVE,
     (State.PAUSED, Act.RESUMED): State.ACTIVE,
     (State.PAUSED, Act.ENDED): State.ENDED,
 }
@@ -71,7 +87,10 @@ class ImpossibleAct(Exception):
 
 
 # How requests end that never became a sharing. The list of sharings does not show them.
-NEVER_A_SHARING = frozenset({EndReason.LAPSED, EndReason.CONTINUED})
+NEVER_A_SHARING = frozenset({EndReason.LAPSED, EndReason.CONTINUED, EndReason.AMENDED})
+
+# Acts that make a version of the terms.
+VERSIONS = frozenset({Act.GRANTED, Act.NARROWED, Act.EXTENDED, Act.CHANGED, Act.RENEWED})
 
 
 def advance(state: str, act: Act) -> State:

@@ -29,6 +29,9 @@ class Consent(SQLModel, table=True):
     ended_at: datetime | None = None
     last_access_at: datetime | None = None
     replaces: str | None = Field(default=None, index=True)
+    action: str = ""  # rules.CREATE, MERGE, REPLACE: what the app asked for with it
+    amends: str | None = None  # id of the agreement that a merge or replace is to change
+    tokens_from: int = 0  # version of the terms: tokens of an earlier one are worth nothing
     draft: str | None = None  # JSON: who marked what on the screen (asking.keep_draft); gone with the answer
 
 

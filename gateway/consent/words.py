@@ -40,6 +40,8 @@ REASONS = {
     "invalidated": N_("ended by the service"),
     "lapsed": N_("not answered in time"),
     "continued": N_("an earlier sharing goes on"),
+    "amended": N_("an earlier sharing was changed"),
+    "unclaimed": N_("the app did not take it up"),
 }
 SUSPENDED = {
     "service": N_("suspended by the service"),
@@ -87,6 +89,13 @@ HISTORY = {
     ("granted", "*"): N_("You agreed."),
     ("narrowed", "guardian"): N_("The guardian removed some data."),
     ("narrowed", "*"): N_("You removed some data."),
+    ("amended", "guardian"): N_("The guardian agreed. An earlier sharing was changed."),
+    ("amended", "*"): N_("You agreed. An earlier sharing was changed."),
+    ("extended", "guardian"): N_("The guardian agreed to share more."),
+    ("extended", "*"): N_("You agreed to share more."),
+    ("changed", "guardian"): N_("The guardian agreed to other data in its place."),
+    ("changed", "*"): N_("You agreed to other data in its place."),
+    ("renewed", "guardian"): N_("The guardian renewed the sharing."),
     ("renewed", "*"): N_("You renewed the sharing."),
     ("paused", "guardian"): N_("The guardian paused the sharing."),
     ("paused", "*"): N_("You paused the sharing."),
@@ -104,6 +113,7 @@ ENDINGS = {
     "replaced": N_("It was replaced by a newer agreement."),
     "expired": N_("It reached its end date."),
     "used_up": N_("It was for one use and has been used."),
+    "unclaimed": N_("The app did not take it up in time. Nothing was shared."),
 }
 
 
@@ -180,6 +190,8 @@ class Wording:
 
     def often(self, limits: Sequence[Mapping[str, Any]]) -> str:
         """All limits apply, so of two for the same unit only the lower is told."""
+        if not limits:
+            return self(N_("as often as the app asks"))
         lowest: dict[str, int] = {}
         for limit in limits:
             lowest[limit["per"]] = min(int(limit["times"]), lowest.get(limit["per"], int(limit["times"])))

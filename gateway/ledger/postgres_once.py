@@ -17,7 +17,7 @@ from gateway.log.record import person_turn
 _TURN = "SELECT pg_try_advisory_xact_lock(?)"
 _ONE = """
     SELECT c.person_id, c.app_id, c.state, c.reason, c.generation, d.generation, p.birth_date, l.id, l.generation,
-           f.ended_at IS NULL
+           f.ended_at IS NULL AND f.version >= c.tokens_from
       FROM consent c
       JOIN tokenfamily f ON f.id = ? AND f.consent_id = c.id AND f.client_id = c.app_id
       JOIN person p ON p.id = c.person_id

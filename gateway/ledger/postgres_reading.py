@@ -31,7 +31,7 @@ PLANS = (
     " SET enable_hashjoin = off; SET enable_mergejoin = off"
 )
 ROW = """c.person_id, c.app_id, c.state, c.reason, c.generation, d.generation, p.birth_date::text, l.id, l.generation,
-           f.id IS NOT NULL AND f.ended_at IS NULL"""
+           f.id IS NOT NULL AND f.ended_at IS NULL AND f.version >= c.tokens_from"""
 ASKED = "unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS w (consent, family, organisation, n)"
 _READ = f"""
     SELECT w.n, {ROW}

@@ -35,7 +35,7 @@ _USED = 'SELECT used FROM "use" WHERE consent_id = ? AND item = ? AND "window" =
 # lookup would become a scan.
 _SELECT = """
     SELECT c.person_id, c.app_id, c.state, c.reason, c.generation, d.generation, p.birth_date, l.id, l.generation,
-           f.id IS NOT NULL AND f.ended_at IS NULL
+           f.id IS NOT NULL AND f.ended_at IS NULL AND f.version >= c.tokens_from
       FROM consent c
       LEFT JOIN tokenfamily f ON f.id = ? AND f.consent_id = c.id AND f.client_id = c.app_id
       LEFT JOIN directory d ON d.id = 1

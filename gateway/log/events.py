@@ -52,7 +52,7 @@ _REFUSED = frozenset(
     """resource operation term asked allowed status outcome present token fields_delivered fields_withheld more
     reasons""".split()
 )
-_TERMS = frozenset("removed evidence terms_sha256 history frequency once renews of_age".split())
+_TERMS = frozenset("added removed evidence terms_sha256 history frequency once renews of_age".split())
 _ACCOUNT = frozenset("method methods name tries network".split())
 
 
@@ -153,6 +153,37 @@ EVENTS: Mapping[str, EventKind] = {
         ),
         _TERMS,
     ),
+    "consent_extended": EventKind(
+        "agreement",
+        (
+            _W(N_("{guardian} agreed that {app} reads more: {added}."), "added", actor="guardian"),
+            _W(N_("{guardian} agreed that {app} reads more."), actor="guardian"),
+            _W(N_("You agreed that {app} reads more: {added}."), "added"),
+            _W(N_("You agreed that {app} reads more.")),
+        ),
+        _TERMS,
+    ),
+    "consent_changed": EventKind(
+        "agreement",
+        (
+            _W(
+                N_("{guardian} changed what {app} may read: from now on {data} at {organisation}, until {until}."),
+                "data",
+                "organisation",
+                "until",
+                actor="guardian",
+            ),
+            _W(N_("{guardian} changed what {app} may read."), actor="guardian"),
+            _W(
+                N_("You changed what {app} may read: from now on {data} at {organisation}, until {until}."),
+                "data",
+                "organisation",
+                "until",
+            ),
+            _W(N_("You changed what {app} may read.")),
+        ),
+        _TERMS,
+    ),
     "consent_paused": EventKind(
         "agreement",
         (
@@ -199,6 +230,10 @@ EVENTS: Mapping[str, EventKind] = {
             _W(N_("The sharing with {app} reached its end date."), reason="expired"),
             _W(N_("The sharing with {app} was for one use and has been used."), reason="used_up"),
             _W(N_("The sharing with {app} was replaced by a new one."), reason="replaced"),
+            _W(
+                N_("{app} did not take up the sharing in time. It has ended; nothing was shared."),
+                reason="unclaimed",
+            ),
             _W(N_("What {app} asked for was not answered. Nothing new is shared."), reason="lapsed"),
             _W(N_("{app} ended the sharing."), reason="by_app"),
             _W(N_("{app} ended the sharing."), actor="app"),

@@ -93,7 +93,8 @@ class Voice:
             "app": self.app(facts),
             "organisation": self.organisations(facts),
             "data": self.datasets(facts.get("datasets", ()), places(facts)),
-            "removed": self._removed(facts.get("removed", ()), places(facts)),
+            "added": self._things(facts.get("added", ()), places(facts)),
+            "removed": self._things(facts.get("removed", ()), places(facts)),
             "until": self.day(facts.get("until")),
             "period": self.period(facts),
             "records": self._records(facts.get("records")),
@@ -169,9 +170,9 @@ class Voice:
     def _dataset(self, at: Sequence[str]) -> LookUp:
         return lambda one: self.names.dataset(one, at)
 
-    def _removed(self, removed: Sequence[str], at: Sequence[str]) -> str:
-        """Types of data or single details, whichever the person took out."""
-        return self.joined(self.datum(one, at) for one in removed)
+    def _things(self, named: Sequence[str], at: Sequence[str]) -> str:
+        """Types of data or single details, whichever the person took out or added."""
+        return self.joined(self.datum(one, at) for one in named)
 
     def datum(self, identifier: str, at: Sequence[str]) -> str:
         named = self.word(self._dataset(at), identifier) or self.word(lambda one: self.names.field(one, at), identifier)

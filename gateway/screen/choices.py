@@ -30,10 +30,15 @@ def parse(
     accounts: Mapping[str, Sequence[Offered]],
     shareable: Collection[str],
     whole: Collection[tuple[str, str]] = (),
+    *,
+    durations: Collection[str] | None = None,
+    fixed: Collection[str] = (),
+    may_be_none: bool = False,
 ) -> Choices | list[Problem]:
     """What was chosen, or what is missing. Names and values that were not offered are ignored, and so is optional data
     of an organisation that is not `shareable` (`Showing.shareable`). `whole`: data that is of no account, so that there
-    is none to choose."""
+    is none to choose. `durations`: those offered; None: by the request alone. `fixed`: organisations whose accounts are
+    chosen already. `may_be_none`: she may allow without any data, since there is some already."""
     granted = frozenset(
         (item.organisation, item.dataset)
         for item in ask.items
@@ -41,18 +46,19 @@ def parse(
         or (item.organisation in shareable and "yes" in form.get(item_name(item.organisation, item.dataset), ()))
     )
     problems: list[Problem] = []
-    if not granted:
+    if not granted and not may_be_none:
         problems.append(Problem("items", N_("Choose at least one type of data, or refuse.")))
     picked: dict[str, tuple[str, ...]] = {}
     for organisation in dict.fromkeys(name for name, _ in sorted(granted)):
-        chooses = any(name == organisation and (name, data) not in whole for name, data in granted)
+        chooses = organisation not in fixed
+        chooses = chooses and any(name == organisation and (name, data) not in whole for name, data in granted)
         picked[organisation] = _picked(form if chooses else None, organisation, accounts.get(organisation, ()))
         if not picked[organisation]:
             problems.append(
                 Problem(accounts_name(organisation), N_("%(organisation)s: choose at least one %(account)s."))
             )
     duration = next(iter(form.get("duration", ())), "")
-    if duration not in offered_durations(ask):
+    if duration not in (offered_durations(ask) if durations is None else durations):
         problems.append(Problem("duration", N_("Choose how long the sharing lasts.")))
     return problems or Choices(granted, picked, duration)
 

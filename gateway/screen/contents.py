@@ -9,7 +9,7 @@ from gateway.catalogue import Catalogue, Dataset
 from gateway.catalogue.datasets import ACCOUNT
 from gateway.consent.described import app_facts, dataset_facts, item_name, said
 from gateway.consent.request import Ask, AskItem
-from gateway.consent.rules import DURATIONS
+from gateway.consent.rules import DURATIONS, KEPT
 from gateway.consent.terms import granted_items, offered_durations, until
 from gateway.ground.calendar.instants import local_day
 from gateway.screen.choices import Problem, accounts_name
@@ -33,6 +33,8 @@ def facts(catalogue: Catalogue, settings: Settings, showing: Showing, language: 
         "gateway": settings.host_header,
         "ward": showing.ward,
         "running_until": showing.running["valid"]["until"] if showing.running else None,
+        "replaces": showing.replaces,
+        "amends": _amends(showing, catalogue, language),
         "app": app_facts(app, language, now, settings.zone),
         "purpose": {
             "code": purpose.code,
@@ -47,9 +49,10 @@ def facts(catalogue: Catalogue, settings: Settings, showing: Showing, language: 
             lambda item: _limits(item, known(item), catalogue, ask.purpose),
             lambda item: known(item).label[language],
         ),
-        "durations": _durations(ask, now, showing.decider.until, settings.zone),
+        "durations": _durations(showing, now, settings.zone),
         "of_age": _of_age(ask, now, showing.decider.until, settings.zone),
         "once": ask.once,
+        "signs_in": ask.is_sign_in,
         "retention": ask.retention,
         "recipients": [dict(recipient) for recipient in app.recipients],
         "redirect": {"host": showing.redirect_host, "scheme": showing.redirect_scheme, **_device(showing)},
@@ -63,6 +66,33 @@ def _device(showing: Showing) -> dict[str, bool]:
     hosts = {urlsplit(uri).hostname for uri in showing.app.redirect_uris}
     unknown = showing.app.came_by != "file" and hosts <= {"127.0.0.1", "::1", "localhost"}
     return {"device": True} if unknown else {}
+
+
+def _amends(showing: Showing, catalogue: Catalogue, language: str) -> dict[str, Any] | None:
+    """What becomes of the running sharing that the app asks to change: what stays, or what is shared no longer."""
+    found = showing.amendment
+    if found is None:
+        return None
+
+    def told(item: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+        known = catalogue.of(showing.directory.get(item["organisation"]), item["dataset"])
+        facts = dataset_facts(known, item["dataset"], fields, language)
+        details = [field["label"] for field in facts["fields"] if not field["structural"]]
+        return {"organisation": item["organisation_name"][language], "label": facts["label"], "details": details}
+
+    asked = {(item.organisation, item.dataset): item.fields for item in showing.ask.items}
+    gone = []
+    for key, item in found.granted.items():
+        lost = [name for name in item["fields"] if name not in asked.get(key, ())]
+        if lost and not found.merges:
+            gone.append({**told(item, lost), "whole": key not in asked})
+    return {
+        "merges": found.merges,
+        "nothing_new": not showing.ask.items,
+        "paused": found.target.state == "paused",
+        "stays": [told(item, item["fields"]) for item in found.granted.values()] if found.merges else [],
+        "gone": gone,
+    }
 
 
 def _named(problem: Problem, organisations: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -88,10 +118,8 @@ def _organisation(showing: Showing, ask: Ask, id_: str, catalogue: Catalogue, la
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for item in items:
         kind = (item.sensitivity, catalogue.at(place, item.dataset).category if item.sensitivity != "none" else "")
-        new = showing.running is not None and (id_, item.dataset) not in _granted(showing.running)
-        groups.setdefault(kind, []).append(
-            {**item_facts(item, catalogue.at(place, item.dataset), language), "new": new}
-        )
+        said = item_facts(item, catalogue.at(place, item.dataset), language)
+        groups.setdefault(kind, []).append({**said, "new": _is_new(item, showing), "more": _more(item, said, showing)})
     account = catalogue.at(place, items[0].dataset).account
     return {
         "id": id_,
@@ -108,6 +136,7 @@ def _organisation(showing: Showing, ask: Ask, id_: str, catalogue: Catalogue, la
         "linked": id_ in showing.linked,
         "shareable": id_ in showing.shareable,
         "account": account[language],
+        "fixed": id_ in showing.fixed,
         "whole": all(catalogue.at(place, item.dataset).whole for item in items),
         "accounts_name": accounts_name(id_),
         "accounts": [
@@ -129,8 +158,26 @@ def item_facts(item: AskItem, dataset: Dataset, language: str) -> dict[str, Any]
     }
 
 
-def _granted(terms: Mapping[str, Any]) -> set[tuple[str, str]]:
-    return {(item["organisation"], item["dataset"]) for item in granted_items(terms)}
+def _is_new(item: AskItem, showing: Showing) -> bool:
+    """Whether this, as it is asked, is more than she agreed to before, if she did."""
+    if showing.amendment is not None and showing.amendment.merges:
+        return True
+    return showing.running is not None and not any(_covers(had, item) for had in granted_items(showing.running))
+
+
+def _covers(had: Mapping[str, Any], item: AskItem) -> bool:
+    """`had`: of the terms of a running sharing."""
+    period = {"history": item.period.history, "from": item.period.start, "to": item.period.end}
+    same = (had["organisation"], had["dataset"]) == (item.organisation, item.dataset)
+    return same and set(item.fields) <= set(had["fields"]) and had["period"] == {**period, "future": item.period.future}
+
+
+def _more(item: AskItem, said: Mapping[str, Any], showing: Showing) -> list[str]:
+    """The details that are asked for beside those of the same data that are part of the sharing already."""
+    found = showing.amendment
+    if found is None or not found.merges or (item.organisation, item.dataset) not in found.granted:
+        return []
+    return [field["label"] for field in said["fields"] if not field["structural"]]
 
 
 def _period(item: AskItem, dataset: Dataset) -> dict[str, Any] | None:
@@ -141,10 +188,11 @@ def _period(item: AskItem, dataset: Dataset) -> dict[str, Any] | None:
     return {"history": period.history, "from": period.start, "to": period.end, "future": period.future}
 
 
-def _limits(item: AskItem, dataset: Dataset, catalogue: Catalogue, purpose: str) -> list[dict[str, Any]]:
+def _limits(item: AskItem, dataset: Dataset, catalogue: Catalogue, purpose: str) -> list[dict[str, Any]] | None:
+    """None: as often as the app likes, as for what the gateway tells of the account itself."""
     own = [limit for limit in (item.frequency, dataset.frequency) if limit is not None]
     caps = catalogue.purposes[purpose].caps.frequency if dataset.format != ACCOUNT else ()
-    return [{"times": times, "per": per} for times, per in dict.fromkeys([*own, *caps])]
+    return [{"times": times, "per": per} for times, per in dict.fromkeys([*own, *caps])] or None
 
 
 def _alike(items: Sequence[AskItem], value: Any, label: Any) -> list[dict[str, Any]]:
@@ -163,11 +211,15 @@ def _alike(items: Sequence[AskItem], value: Any, label: Any) -> list[dict[str, A
     return groups
 
 
-def _durations(ask: Ask, now: datetime, latest: datetime | None, zone: str) -> list[dict[str, Any]]:
+def _durations(showing: Showing, now: datetime, zone: str) -> list[dict[str, Any]]:
     """The choices, each with its end date. `cut`: something ends it before its own length is over, so only the date is
     told. Where a coming of age cuts several choices to the same date, only the first is offered."""
+    ask, latest, found = showing.ask, showing.decider.until, showing.amendment
     offered: list[dict[str, Any]] = []
-    for key in offered_durations(ask):
+    for key in showing.durations:
+        if key == KEPT and found is not None:
+            offered.append({"key": key, "until": _day(found.until, zone), "cut": True})
+            continue
         days, end = dict(DURATIONS)[key], until(ask, key, now, latest)
         cut = days is not None and end < now + timedelta(days=days)
         if not (cut and end == latest and offered[-1]["cut"]):
@@ -196,10 +248,12 @@ def preselected(durations: Sequence[Mapping[str, Any]]) -> str:
 def first_marks(showing: Showing) -> dict[str, list[str]]:
     """What is marked when the screen opens: a duration; and if this would replace a running sharing, what the person
     chose there. Never data or accounts she has not chosen herself (no consent by pre-ticked boxes: GDPR recital 32)."""
-    marks = {"duration": [preselected([{"key": key} for key in offered_durations(showing.ask)])]}
+    marks = {"duration": [preselected([{"key": key} for key in showing.durations])]}
     for item in granted_items(showing.running) if showing.running else ():
         if item["organisation"] not in showing.shareable:
             continue
+        if not any(_covers(item, one) for one in showing.ask.items):
+            continue  # not asked for any more, or more of it than she chose then
         marks[item_name(item["organisation"], item["dataset"])] = ["yes"]
         marks[accounts_name(item["organisation"])] = list(item["accounts"])
     return marks

@@ -12,16 +12,17 @@ from dataclasses import replace
 from functools import partial
 from urllib.parse import quote, urlsplit
 
+from sqlmodel import col, select
 from starlette.responses import Response
 
 from gateway import errors
-from gateway.consent import asking, deciding, evidence
+from gateway.consent import amending, asking, deciding, evidence
 from gateway.consent.actors import acting
 from gateway.consent.agreement import Agreement, Notice
 from gateway.consent.described import app_facts, item_name
 from gateway.consent.facts import AppView, Facts, Offered
 from gateway.consent.request import Ask
-from gateway.consent.rules import EndReason, State
+from gateway.consent.rules import KEPT, EndReason, State
 from gateway.consent.tables import Consent, Evidence
 from gateway.consent.terms import offered_durations
 from gateway.consent.words import wording
@@ -124,7 +125,7 @@ def _allow(others: Facts, ctx: Context, consent: Consent, resume: str) -> Respon
         chosen=seen.chosen,
         problems=[Problem(*problem) for problem in seen.problems],
     )
-    if not answerable(showing, ctx.house.catalogue):
+    if not answerable(showing, ctx.house.catalogue, ctx.now):
         asking.lapse(ctx.session, ctx.house.log, consent, ctx.now)
         return _late(ctx, showing.app)
     if (organisation := ctx.form.get("link", "")) in set(showing.ask.organisations()) - showing.linked:
@@ -135,7 +136,9 @@ def _allow(others: Facts, ctx: Context, consent: Consent, resume: str) -> Respon
     if ctx.form.get("decision") != "allow":  # the Enter key in a field: the same screen, with what is marked so far
         return _again(ctx, showing, resume, [], status=200)
     whole = contents.whole(ctx.house.catalogue, showing)
-    chosen = choices.parse(ctx.form_lists, showing.ask, showing.accounts, showing.shareable, whole)
+    offered = showing.ask, showing.accounts, showing.shareable, whole
+    more, fixed = _merges(showing), showing.fixed
+    chosen = choices.parse(ctx.form_lists, *offered, durations=showing.durations, fixed=fixed, may_be_none=more)
     shown = contents.facts(ctx.house.catalogue, ctx.house.settings, showing, seen.language, ctx.now)
     if rendering.text_hash(shown, seen.language, ctx.house.translations.of(seen.language)) != seen.text_sha256:
         return _again(ctx, showing, resume, [_CHANGED])
@@ -149,11 +152,16 @@ def _allow(others: Facts, ctx: Context, consent: Consent, resume: str) -> Respon
         text_sha256=seen.text_sha256,
         shown_at=seen.shown_at,
     )
-    agreement = Agreement(consent, showing.app, showing.directory, chosen, showing.decider, notice)
-    refusal = deciding.agree(ctx.session, ctx.house, agreement, ctx.now)
+    agreement = Agreement(consent, showing.app, showing.directory, chosen, showing.decider, notice, showing.ask)
+    agree = amending.amend if consent.amends else deciding.agree
+    refusal = agree(ctx.session, ctx.house, agreement, ctx.now)
     if refusal is not None and refusal.reason == "strong_sign_in_needed":
         return _sign_in_again(ctx, showing, resume)
     return _answer(ctx, consent, refusal, resume)
+
+
+def _merges(showing: Showing) -> bool:
+    return showing.amendment is not None and showing.amendment.merges
 
 
 def _sign_in_again(ctx: Context, showing: Showing, resume: str) -> Response:
@@ -200,7 +208,8 @@ def _shown_to(others: Facts, ctx: Context, consent: Consent) -> tuple[str, Scree
 
 def _offered_marks(others: Facts, ctx: Context, consent: Consent) -> dict[str, list[str]]:
     ask, accounts = Ask.from_json(consent.asked), accounts_of(others, ctx.session, consent)
-    return _offered(ask, accounts, shareable(others.linked(ctx.session, consent.person_id), accounts), ctx.form_lists)
+    open_ = shareable(others.linked(ctx.session, consent.person_id), accounts)
+    return _offered(ask, (KEPT, *offered_durations(ask)), accounts, open_, ctx.form_lists)
 
 
 def _answer(ctx: Context, consent: Consent, refusal: errors.Refusal | None, resume: str) -> Response:
@@ -217,15 +226,19 @@ def _again(ctx: Context, showing: Showing, resume: str, problems: Sequence[Probl
 
 
 def _marks(ctx: Context, showing: Showing) -> dict[str, list[str]]:
-    return _offered(showing.ask, showing.accounts, showing.shareable, ctx.form_lists)
+    return _offered(showing.ask, showing.durations, showing.accounts, showing.shareable, ctx.form_lists)
 
 
 def _offered(
-    ask: Ask, accounts: Mapping[str, Sequence[Offered]], open_: Collection[str], marks: Mapping[str, Sequence[str]]
+    ask: Ask,
+    durations: Collection[str],
+    accounts: Mapping[str, Sequence[Offered]],
+    open_: Collection[str],
+    marks: Mapping[str, Sequence[str]],
 ) -> dict[str, list[str]]:
     """Those marks that are offered now, each once: whatever else a form may hold is never kept. `open_`: see
     `gathering.shareable`."""
-    offered = {"duration": set(offered_durations(ask))}
+    offered = {"duration": set(durations)}
     for item in ask.items:
         if item.organisation in open_:
             offered[item_name(item.organisation, item.dataset)] = {"yes"}
@@ -238,10 +251,11 @@ def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Res
     """The screen in the language of the page, with the sealed field `seen` in its form."""
     house, consent, decider = ctx.house, showing.consent, showing.decider
     late = ctx.now > asking.answer_by(consent, house.settings)
-    if late or not answerable(showing, house.catalogue):
+    if late or not answerable(showing, house.catalogue, ctx.now):
         return _late(ctx, showing.app)
     if not showing.chosen:
-        kept = _offered(showing.ask, showing.accounts, showing.shareable, asking.draft(consent, ctx.person.person))
+        drafted = asking.draft(consent, ctx.person.person)
+        kept = _offered(showing.ask, showing.durations, showing.accounts, showing.shareable, drafted)
         showing = replace(showing, chosen=kept or contents.first_marks(showing))
     shown = contents.facts(house.catalogue, house.settings, showing, ctx.language, ctx.now)
     html = rendering.text(shown, ctx.language, house.translations.of(ctx.language))
@@ -283,9 +297,7 @@ def _late(ctx: Context, app: AppView) -> Response:
 def as_agreed(others: Facts, ctx: Context) -> Response:
     """The screen that was agreed to, rendered again from the evidence, and whether it is the same to the letter."""
     consent = _decidable(others, ctx)
-    kept = ctx.session.get(Evidence, (consent.id, 1))
-    if kept is None:
-        raise errors.NotFound
+    kept = _evidence(ctx, consent)
     texts = ctx.house.translations.of(kept.language)
     html = rendering.text(evidence.shown(kept, ctx.house.keys), kept.language, texts)
     return ctx.page(
@@ -297,3 +309,13 @@ def as_agreed(others: Facts, ctx: Context) -> Response:
         same_version=rendering.version_sha256() == kept.template_sha256,
         say=wording(ctx),
     )
+
+
+def _evidence(ctx: Context, consent: Consent) -> Evidence:
+    """Of the version in the address, or of the last that she agreed to on a screen. Raises NotFound."""
+    found = select(Evidence).where(Evidence.consent_id == consent.id).order_by(col(Evidence.version).desc())
+    wanted = ctx.query.get("version", "")
+    kept = next((one for one in ctx.session.exec(found) if wanted in ("", str(one.version))), None)
+    if kept is None:
+        raise errors.NotFound
+    return kept

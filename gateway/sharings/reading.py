@@ -4,7 +4,7 @@ A person sees her own sharings and those of the children she decides for. Nothin
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -111,7 +111,7 @@ class Sharing:
         """When it was answered or, if it was not, asked. The rest orders two of one instant: answers last."""
         consent = self.consent
         answered = consent.granted_at
-        if self.state == State.REFUSED or self.reason == EndReason.CONTINUED:
+        if self.state == State.REFUSED or self.reason in (EndReason.CONTINUED, EndReason.AMENDED):
             answered = consent.ended_at
         return answered or consent.created_at, answered is not None, consent.id
 
@@ -352,14 +352,16 @@ def events(session: Session, consent_id: str) -> list[ConsentEvent]:
     )
 
 
-def evidence_of(session: Session, consent_id: str) -> Evidence | None:
-    return session.get(Evidence, (consent_id, 1))
+def evidence_of(session: Session, consent_id: str) -> list[Evidence]:
+    """Of every version that was agreed to on a screen, the last first."""
+    found = select(Evidence).where(Evidence.consent_id == consent_id)
+    return list(session.exec(found.order_by(col(Evidence.version).desc())))
 
 
-def account_labels(kept: Evidence | None, keys: KeyRing) -> dict[str, str]:
+def account_labels(kept: Sequence[Evidence], keys: KeyRing) -> dict[str, str]:
     """Reference → name of the account as it was shown to the person on the consent screen."""
-    shown = evidence.shown(kept, keys) if kept else {"organisations": []}
-    return {one["ref"]: one["label"] for place in shown["organisations"] for one in place["accounts"]}
+    shown = [place for one in reversed(kept) for place in evidence.shown(one, keys)["organisations"]]
+    return {one["ref"]: one["label"] for place in shown for one in place["accounts"]}
 
 
 def acted_at(session: Session, kind: str, at: datetime, among: Iterable[str]) -> set[str]:

@@ -42,7 +42,7 @@ def _of_version(ctx: Context, sharing: Sharing, number: str) -> dict[str, Any]:
     if row is None:
         raise errors.NotFound("version")
     chain = reading.events(ctx.session, id_)
-    return receipts.of_version(ctx.house.settings, json.loads(row.json_), row, chain, _shown(ctx, id_))
+    return receipts.of_version(ctx.house.settings, json.loads(row.json_), row, chain, _shown(ctx, id_, row.version))
 
 
 def _of_end(ctx: Context, sharing: Sharing) -> dict[str, Any]:
@@ -51,11 +51,11 @@ def _of_end(ctx: Context, sharing: Sharing) -> dict[str, Any]:
     if sharing.state != State.ENDED or sharing.terms is None or ended_at is None:
         raise errors.NotFound("not ended")
     row = reading.versions(ctx.session, consent.id)[-1]
-    chain, shown = reading.events(ctx.session, consent.id), _shown(ctx, consent.id)
+    chain, shown = reading.events(ctx.session, consent.id), _shown(ctx, consent.id, row.version)
     after = reading.after(ctx.session, consent.id) if sharing.reason == EndReason.REPLACED else None
     return receipts.of_end(ctx.house.settings, sharing.terms, row, chain, shown, sharing.reason, ended_at, after)
 
 
-def _shown(ctx: Context, consent: str) -> Mapping[str, Any] | None:
-    kept = reading.evidence_of(ctx.session, consent)
+def _shown(ctx: Context, consent: str, version: int) -> Mapping[str, Any] | None:
+    kept = next((one for one in reading.evidence_of(ctx.session, consent) if one.version <= version), None)
     return evidence.shown(kept, ctx.house.keys) if kept else None

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.consent import events
-from gateway.consent.rules import Act, EndReason, State
+from gateway.consent.rules import VERSIONS, EndReason, State
 from gateway.consent.tables import ConsentEvent, Terms
 from gateway.ground.keys import KeyRing
 from gateway.settings import Settings
@@ -48,6 +48,7 @@ _ENDED = {
     EndReason.USED_UP: "dpv:ConsentExpired",
     EndReason.REPLACED: "dpv:ConsentGiven",
     EndReason.INVALIDATED: "dpv:ConsentInvalidated",
+    EndReason.UNCLAIMED: "dpv:ConsentExpired",
 }
 _SENSITIVE = {"sensitive": "dpv:SensitivePersonalData", "special": "dpv:SpecialCategoryPersonalData"}
 _RIGHTS = ("eu-gdpr:A7-3", "eu-gdpr:A15", "eu-gdpr:A17", "eu-gdpr:A20")
@@ -70,7 +71,7 @@ def of_version(
 ) -> Json:
     """The receipt of one version. It is the same whenever it is made. `chain`: all events of the consent, in order;
     `shown`: what was shown when it was agreed to (`evidence.shown`)."""
-    made = next(event for event in chain if event.version == row.version and event.type in (Act.GRANTED, Act.NARROWED))
+    made = next(event for event in chain if event.version == row.version and event.type in VERSIONS)
     status = {"dpv:hasConsentStatus": "dpv:ConsentGiven"}
     past = [event for event in chain if event.seq <= made.seq]
     return _receipt(settings, str(row.version), terms, row, past, shown, made.at, status)

@@ -55,6 +55,9 @@ def test_the_whole_way(tv):
     assert begun["verification_uri_complete"] == f"{ISSUER}/device?user_code={begun['user_code']}"
     assert (begun["expires_in"], begun["interval"]) == (900, 5)
     assert error(poll(tv, begun)) == "authorization_pending"
+    screen = tv.browser("bob")
+    text = visible(screen.get(types(tv, screen, begun["user_code"]).headers["location"]).text)
+    assert "Allow only if Tv shows the code on a device of your own" in text and "You will go back" not in text
     done = answers(tv, begun)
     assert "Your device is connected" in visible(done.text) and begun["device_code"] not in done.text
     tv.clock.passes(seconds=6)
@@ -196,3 +199,33 @@ def test_the_metadata_names_it(tv):
     said = tv.browser().get("/.well-known/oauth-authorization-server").json()
     assert said["device_authorization_endpoint"] == f"{ISSUER}/device_authorization"
     assert GRANT in said["grant_types_supported"]
+
+
+def test_G24_a_device_may_add_to_its_grant(world):
+    """Grant Management §5.3, of an app that can prove who it is."""
+    confidential = {"token_endpoint_auth_method": "client_secret_basic", "grant_types": [GRANT, "refresh_token"]}
+    world.register("box", **confidential)
+    begun = begin(world, "box").json()
+    answers(world, begun)
+    world.clock.passes(seconds=6)
+    old = poll(world, begun, "box").json()
+    change = {"grant_management_action": "merge", "grant_id": old["grant_id"]}
+    assert error(begin(world, "box", **{**change, "grant_id": "unknown"})) == "invalid_grant_id"
+    more = json.dumps([usage(fields=["interval.value", "interval.cost"])])
+    begun = begin(world, "box", authorization_details=more, **change).json()
+    assert "Nothing is shared" in visible(types_and_sees(world, "mallory", begun))
+    begun = begin(world, "box", authorization_details=more, **change).json()
+    answers(world, begun)
+    world.clock.passes(seconds=6)
+    new = poll(world, begun, "box").json()
+    assert new["grant_id"] == old["grant_id"] and "interval.cost" in new["authorization_details"][0]["fields"]
+    assert error(world.refresh(old["refresh_token"], "box")) == "invalid_grant"
+
+
+def types_and_sees(world, person, begun):
+    browser = world.browser(person)
+    return browser.get(types(world, browser, begun["user_code"]).headers["location"]).text
+
+
+def test_G10_a_public_device_may_not(tv):
+    assert error(begin(tv, grant_management_action="create")) == "invalid_request"

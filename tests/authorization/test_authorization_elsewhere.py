@@ -428,7 +428,7 @@ def test_in_french_too(assistant):
     browser.headers["accept-language"] = "fr"
     object.__setattr__(next(iter(assistant.callers.values())), "language", "fr")
     words = re.sub(r" (?=[.,:)])", "", visible(asks(assistant, browser).text))
-    assert "Assistant : ce qui est dit ici est écrit à l’adresse assistant.example." in words
+    assert "Assistant: ce qui est dit ici est écrit à l’adresse assistant.example." in words
     assert "N’importe quel programme de cet appareil" in words
 
 

@@ -119,7 +119,8 @@ def test_the_screen_says_what_the_site_learns(site):
     text = visible(login(site, site.browser("alice")).text)
     assert "That it is you" in text and "Your name" in text and "Your e-mail address" in text
     assert "alice@example.org" in text
-    assert "Period of the data" not in text and "says: “”" not in text
+    assert "Site asks to know who you are" in text
+    assert "Period of the data" not in text and "says:" not in text and "How often" not in text
 
 
 def test_whoever_agreed_is_signed_in_without_a_question_until_she_stops_it(site):

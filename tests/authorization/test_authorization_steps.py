@@ -4,7 +4,7 @@ import pytest
 from authorization_world import ISSUER
 from client_keys import proof
 
-from gateway.authorization import steps
+from gateway.authorization import grants, steps
 from gateway.authorization.endpoints import STEPPED
 from gateway.authorization.tabled import TABLE
 
@@ -26,7 +26,11 @@ def test_every_step_says_what_it_does():
 
 
 def test_who_calls_is_known_before_anything_else_is_looked_at():
-    beginnings = {(steps.check_form, steps.authenticate_client): "a client", (steps.load_access_token,): "a token"}
+    beginnings = {
+        (steps.check_form, steps.authenticate_client): "a client",
+        (steps.load_access_token,): "a token",
+        (grants.load_client_token,): "a token of its own",
+    }
     for endpoint in STEPPED:
         assert any(endpoint.steps[: len(first)] == first for first in beginnings), endpoint.name
 
@@ -62,11 +66,13 @@ def test_nobody_and_mallory_are_refused(world, path):
 @every("check_confidential")
 def test_a_public_client_is_not_enough(world, path):
     assert world.post(path, FORM, "meter").status_code == 401
-    assert world.post(path, FORM, "budget").status_code == 200
+    assert world.post(path, FORM, "budget").status_code != 401
 
 
 @every("bind_key")
 def test_a_proof_is_for_this_endpoint_alone(world, path):
+    grants = ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
+    world.register("device", grant_types=grants)
     for other in ("/par", "/token", "/introspect"):
         form = {
             **FORM,
@@ -74,6 +80,6 @@ def test_a_proof_is_for_this_endpoint_alone(world, path):
                 authorization_details=None if path == "/token" else world.request()["authorization_details"]
             ),
         }
-        answer = world.post(path, form, "meter", dpop=proof(world, other))
+        answer = world.post(path, form, "device", dpop=proof(world, other))
         assert (answer.json().get("error") == "invalid_dpop_proof") is (other != path), answer.text
     assert ISSUER.startswith("http://localhost")

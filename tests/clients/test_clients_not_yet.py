@@ -16,7 +16,6 @@ CIBA = "urn:openid:params:grant-type:ciba"
 SIGNED = {"token_endpoint_auth_method": "private_key_jwt"}
 APPS: dict[str, dict[str, Any]] = {
     "ciba": {**SIGNED, "grant_types": [CIBA, "refresh_token"], "backchannel_token_delivery_mode": "poll"},
-    "machine": {**SIGNED, "grant_types": ["client_credentials"]},
 }
 
 
@@ -31,9 +30,3 @@ def test_backchannel(world: World, plays: Plays) -> None:
     seen = plays("openid_client_ciba.mjs", app, scope="openid", login_hint="alice@example.org")
     stories.check_granted(world, seen["tokens"])
     stories.check_ciba(seen)
-
-
-@not_yet("client credentials")
-def test_machine(world: World, plays: Plays) -> None:
-    seen = plays("openid_client_credentials.mjs", world.app("machine", **APPS["machine"]))
-    stories.check_machine(seen)

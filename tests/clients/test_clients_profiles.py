@@ -29,6 +29,7 @@ APPS: dict[str, dict[str, Any]] = {
         "tls_client_certificate_bound_access_tokens": True,
     },
     "device": {"token_endpoint_auth_method": "none", "grant_types": [DEVICE, "refresh_token"]},
+    "machine": {**SIGNED, "grant_types": ["client_credentials"]},
     "oidc": {**SIGNED, "profile": "oidc", "purposes": ["sign-in"], "data": [], "id_token_signed_response_alg": ES256},
 }
 
@@ -121,3 +122,10 @@ def test_device(world: World, plays: Plays) -> None:
     seen = plays("openid_client_device.mjs", world.app("device", **APPS["device"]))
     stories.check_granted(world, seen["tokens"])
     stories.check_device(seen)
+
+
+def test_machine(world: World, plays: Plays) -> None:
+    seen = plays(
+        "openid_client_credentials.mjs", world.app("machine", **APPS["machine"]), scope="grant_management_query"
+    )
+    stories.check_machine(seen)

@@ -58,6 +58,30 @@ def test_a_token_that_is_not_for_here_and_now_is_refused(bank: Bank, claims: dic
     assert not bank.organisation.seen
 
 
+def test_a_token_from_before_the_agreement_was_changed_for_its_app_is_refused(bank: Bank) -> None:
+    bank.reads()
+    bank.world.run("UPDATE consent SET tokens_from = 2, generation = generation + 1 WHERE id = :id", id=bank.consent)
+    found = bank.reads()
+    assert found.status == 401 and 'error="invalid_token"' in found.headers["www-authenticate"]
+    bank.world.run("UPDATE tokenfamily SET version = 2 WHERE consent_id = :id", id=bank.consent)
+    bank.world.run("UPDATE consent SET generation = generation + 1 WHERE id = :id", id=bank.consent)
+    assert bank.reads().status != 401
+
+
+def test_a_token_from_before_is_refused_also_where_it_would_be_used_once(bank: Bank) -> None:
+    bank.agrees(once=True)
+    bank.world.run("UPDATE consent SET tokens_from = 2, generation = generation + 1 WHERE id = :id", id=bank.consent)
+    assert bank.reads().status == 401 and not bank.organisation.seen
+
+
+def test_a_token_of_the_client_itself_opens_no_data(bank: Bank) -> None:
+    settings, now = bank.world.settings, int(time.time())
+    own = {"iss": settings.public_url, "aud": settings.public_url, "sub": bank.app, "client_id": bank.app,
+           "scope": "grant_management_query", "jti": "own", "iat": now, "exp": now + 300}  # fmt: skip
+    found = bank.reads(token=bank.world.house.keys.sign(own, typ="at+jwt"))
+    assert (found.status, bank.organisation.seen) == (401, [])
+
+
 def test_another_key_or_a_changed_token_is_refused(bank: Bank) -> None:
     head, body, signature = bank.token.split(".")
     key = Key()

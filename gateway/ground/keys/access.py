@@ -1,4 +1,8 @@
-"""Our own access tokens (RFC 9068), read in one place for the data plane, revocation and introspection."""
+"""Our own access tokens (RFC 9068), read in one place for the data plane, revocation, introspection and grants.
+
+There are two kinds, and no token is of both: one names a consent and is for organisations; one has no person behind it,
+names nothing but its client, and is for this server itself.
+"""
 
 from typing import Any
 
@@ -13,11 +17,33 @@ KIND = jose.TokenKind(types=("at+jwt",), algorithms=("ES256",))
 
 
 def read(text: str, keys: KeyRing, public_url: str, now: float, *, waits: bool = True) -> dict[str, Any]:
-    """The claims of an access token issued by this gateway, even if it has expired: the caller must compare `exp`.
+    """The claims of an access token to data, even if it has expired: the caller must compare `exp`.
 
     `now`: epoch seconds. `waits`: another process may have signed it with a key that this one has not read yet, so an
     unknown one is looked for in the database; on the event loop it must not be. Raises Malformed for any other text.
     """
+    claims = _verified(text, keys, public_url, now, waits)
+    if not all(isinstance(claims.get(name), str) and claims[name] for name in ("grant_id", "fam", "client_id")):
+        raise Malformed("consent, family or client")
+    if not organisations(claims, public_url) and not is_for_userinfo(claims, public_url):
+        raise Malformed("audience")
+    return claims
+
+
+def read_client(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any]:
+    """The claims of a client's own access token, even if it has expired. Raises Malformed for any other text."""
+    claims = _verified(text, keys, public_url, now, waits=True)
+    if "grant_id" in claims or "fam" in claims or claims.get("aud") != public_url:
+        raise Malformed("of another kind")
+    if not all(isinstance(claims.get(name), str) and claims[name] for name in ("client_id", "scope", "jti")):
+        raise Malformed("client, scope or id")
+    if claims.get("sub") != claims["client_id"]:
+        raise Malformed("subject")
+    return claims
+
+
+def _verified(text: str, keys: KeyRing, public_url: str, now: float, waits: bool) -> dict[str, Any]:
+    """What both kinds have in common."""
     if len(text) > LIMIT:
         raise Malformed("length")
     # 1. its form
@@ -30,15 +56,11 @@ def read(text: str, keys: KeyRing, public_url: str, now: float, *, waits: bool =
     if key is None:
         raise Malformed("unknown key")
     jose.verify(key, f"{head}.{body}".encode(), signature)
-    # 3. for this gateway, not issued in the future, with consent, family and client
+    # 3. of this gateway, not issued in the future
     claims = jose.json_object(body)
     jose.whole_number(claims, "exp")
     if claims.get("iss") != public_url or jose.whole_number(claims, "iat") > now + EARLY_SECONDS:
         raise Malformed("issuer or time")
-    if not all(isinstance(claims.get(name), str) and claims[name] for name in ("grant_id", "fam", "client_id")):
-        raise Malformed("consent, family or client")
-    if not organisations(claims, public_url) and not is_for_userinfo(claims, public_url):
-        raise Malformed("audience")
     _check_binding(claims.get("cnf"))
     return claims
 

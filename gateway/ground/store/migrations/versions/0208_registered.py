@@ -5,7 +5,7 @@ from alembic import op
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 revision = "0208"
-down_revision = "0206"
+down_revision = "0207"
 branch_labels = None
 depends_on = None
 
