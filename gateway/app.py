@@ -22,10 +22,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import __version__, errors, retention
 from gateway.apps import pages as app_pages
-from gateway.apps import signing
+from gateway.apps import signing, statements
 from gateway.apps.certificates import RegisteredCertificates
 from gateway.authorization import api as authorization_api
-from gateway.authorization import devices, endpoints, families, families_ending, unclaimed
+from gateway.authorization import devices, endpoints, families, families_ending, registering, unclaimed
 from gateway.authorization import pages as authorization_pages
 from gateway.authorization.protocol import Protocol
 from gateway.authorization.server import CLIENT, CODE, DEVICE, REFRESH
@@ -98,6 +98,7 @@ def build_house(
     """
     if not settings.database_url:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    statements.trusted(settings.software_statements_file)
     catalogue, policies = checked(Catalogue(settings.policies)), Policies(settings.policies)
     store = open_store(settings)
     if keys_of is None:
@@ -146,6 +147,7 @@ def doors(house: House) -> list[Door]:
         *organisation_pages.doors(rooms.waiting),
         *authorization_api.doors(PROTOCOL, rooms),
         *devices.DOORS,
+        *registering.doors(PROTOCOL),
         *authorization_pages.doors(PROTOCOL, rooms, partial(screen_pages.screen, rooms)),
         *screen_pages.doors(rooms),
         *sharing_pages.doors(rooms),

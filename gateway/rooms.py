@@ -63,7 +63,7 @@ class Rooms:
     def _account(self, session: Session, client_id: str, person_id: str) -> Offered:
         """The person's account here: one, by the identifier under which the app knows her."""
         return Offered(
-            ref=self.house.keys.pairwise(person_id, client_id),
+            ref=self.house.keys.pairwise(person_id, self.app(session, client_id).reader or client_id),
             label=session.get_one(Person, person_id).email,
             kind="account",
             available=True,

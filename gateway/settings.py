@@ -126,6 +126,24 @@ class Settings(BaseSettings):
     policies_dir: Path | None = Field(
         None, description="folder of purposes, datasets, policies, read again when they change; unset: shipped"
     )
+    dynamic_registration: Literal["off", "token", "open"] = Field(
+        "off",
+        description="whether apps may register themselves at /register (RFC 7591): token: with an initial access token"
+        " of `aval apps invite`; open: anybody",
+    )
+    dynamic_profiles: tuple[Literal["fapi2", "oauth21", "oidc"], ...] = Field(
+        ("fapi2", "oauth21", "oidc"), description="client profiles for which apps may register themselves"
+    )
+    client_id_documents: bool = Field(
+        False,
+        description="an app may use the https address of a document about itself as its client_id, without registering"
+        " (OAuth Client ID Metadata Document)",
+    )
+    software_statements_file: Path | None = Field(
+        None,
+        description="JSON: issuers whose software statements count in a registration, each with `jwks` and, if only"
+        " some of its software may register, `software`, a list of software_id; unset: none count",
+    )
     operator_name: str = Field("Aval", description="who runs this gateway, as people read it")
     operator_contact: str = Field("", description="mail address or phone for people who cannot use the website")
     default_language: Language = Field("en", description="when neither person nor browser says")

@@ -1,7 +1,8 @@
 """Apps: who may ask people for data, and what each declared about itself.
 
-It owns the declaration (one TOML file each), the app's secret (as a hash), its logo (served
-from our own address, never fetched from theirs) and its standing: active or suspended. It
+It owns the declaration (one TOML file each, or what an app registered by itself), the app's
+secret (as a hash), its logo (served from our own address, never loaded by people from
+theirs) and its standing: active, suspended or deleted. It
 knows nothing of consents and tokens: an app's registration says what it *may ask for*, not
 what it may read.
 
@@ -14,4 +15,7 @@ before and after the change can be told apart.
     profiles   which rules an app keeps as a client           registration   what it registered as a client
     origins    from where browser apps may call               certificates   TLS certificates of apps
     signing    our keys by which something is signed for apps
+    members    metadata of apps that register themselves      dynamic    … their rows, and the tokens for them
+    elsewhere  keys, logos, sectors at addresses of theirs    documents  … that are a client_id
+    statements   what trusted issuers say of software
 """

@@ -37,6 +37,7 @@ class AppDeclaration:
     sha256: str
     verified: bool
     warnings: tuple[str, ...] = ()
+    came_by: str = "file"  # as in `App`
 
     @property
     def client_id(self) -> str:
@@ -69,6 +70,10 @@ LATER: Keys = {
     "id_token_signed_response_alg": ("ours", ""),
     "userinfo_signed_response_alg": ("ours", ""),
     "scope": ("scopes", ""),
+    "jwks_uri": ("website", ""),  # in place of `jwks`: where its keys stand (elsewhere.py)
+    "sector_identifier_uri": ("website", ""),
+    "software_id": ("text", ""),
+    "software_version": ("text", ""),
 }
 FORM = Form(
     tables={
@@ -152,23 +157,31 @@ def parse(document: Mapping[str, Any], path: Path) -> AppDeclaration:
         faults.append(Fault("logo", logo_fault))
     if faults:
         raise DeclarationError(str(path), faults)
-    whole = {key: value for key, value in FORM.filled(document).items() if key not in LATER or value != LATER[key][1]}
+    return finished(document, logo, str(path))
+
+
+def finished(
+    document: Mapping[str, Any], logo: Mapping[str, str] | None, file: str, form: Form = FORM, came_by: str = "file"
+) -> AppDeclaration:
+    """What is kept of a document without faults. `logo`: {media_type, base64}."""
+    whole = {key: value for key, value in form.filled(document).items() if key not in LATER or value != LATER[key][1]}
     whole["logo"] = logo
     if whole["require_pushed_authorization_requests"] is None:
         whole["require_pushed_authorization_requests"] = PROFILES[whole.get("profile", profiles.DEFAULT)].pushes
-    del whole["verified"]  # the operator's word, not a part of what the app says
+    whole.pop("verified", None)  # the operator's word, not a part of what the app says
     return AppDeclaration(
-        file=str(path),
+        file=file,
         document=whole,
         sha256=digest(whole),
         verified=document.get("verified", False),
-        warnings=tuple(_warnings(whole)),
+        warnings=tuple(warnings(whole)),
+        came_by=came_by,
     )
 
 
-def check(document: Mapping[str, Any]) -> list[Fault]:
+def check(document: Mapping[str, Any], form: Form = FORM) -> list[Fault]:
     """Every fault of a parsed declaration, in the order of the form. Does not compare with this gateway's data."""
-    faults = FORM.faults(document)
+    faults = form.faults(document)
     return faults or [
         *_redirects(document),
         *_keys(document),
@@ -194,10 +207,17 @@ def _redirects(document: Mapping[str, Any]) -> Iterator[Fault]:
 def _keys(document: Mapping[str, Any]) -> Iterator[Fault]:
     method, jwks = document["token_endpoint_auth_method"], document.get("jwks")
     signs = PROFILES[document.get("profile", profiles.DEFAULT)].signs
-    if jwks is None and (method == "private_key_jwt" or document.get("require_signed_request_object")):
+    elsewhere = document.get("jwks_uri")
+    if jwks is not None and elsewhere:
+        yield Fault("jwks_uri", "stands beside jwks", "write the keys, or the address where they are")
+    if jwks is None and not elsewhere and _signs(document, method):
         yield Fault("jwks", "is missing", "what the app signs needs its public keys: jwks = { keys = [ … ] }")
     if jwks is not None:
         yield from (Fault("jwks", "is not right", wrong) for wrong in keysets.faults(jwks, signs))
+
+
+def _signs(document: Mapping[str, Any], method: str) -> bool:
+    return method == "private_key_jwt" or bool(document.get("require_signed_request_object"))
 
 
 def _logo(name: object, folder: Path) -> tuple[dict[str, str] | None, str | None]:
@@ -216,7 +236,7 @@ def _logo(name: object, folder: Path) -> tuple[dict[str, str] | None, str | None
     return {"media_type": logos.MEDIA_TYPES[suffix], "base64": base64.b64encode(content).decode()}, None
 
 
-def _warnings(document: Mapping[str, Any]) -> Iterator[str]:
+def warnings(document: Mapping[str, Any]) -> Iterator[str]:
     shown = [("name", text) for text in document["name"].values()] + [("legal_entity", document["legal_entity"])]
     for key, text in shown:
         if look_alike(text):

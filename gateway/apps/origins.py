@@ -31,9 +31,13 @@ def _origin(part: SplitResult) -> str:
     return f"{part.scheme}://{part.netloc.removesuffix(USUAL_PORTS[part.scheme])}"
 
 
+def forget(session: Session, client_id: str) -> None:
+    session.execute(delete(AppOrigin).where(col(AppOrigin.client_id) == client_id))
+
+
 def keep(session: Session, app: App) -> None:
     """Write the origins of an app that has been registered or changed."""
-    session.execute(delete(AppOrigin).where(col(AppOrigin.client_id) == app.client_id))
+    forget(session, app.client_id)
     session.add_all(AppOrigin(origin=one, client_id=app.client_id) for one in sorted(of(app.metadata_)))
 
 

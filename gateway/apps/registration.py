@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway.apps.profiles import DEFAULT, PROFILES, Profile
 from gateway.apps.tables import App
@@ -30,7 +31,9 @@ class Registration:
     id_token_alg: str  # ID tokens are signed so
     userinfo_alg: str  # the answer of /userinfo is a JWT, signed so; "": plain JSON
     scopes: tuple[str, ...]  # that it may ask for, besides those that mean nothing
-    jwks: Mapping[str, Any]
+    jwks: Mapping[str, Any]  # that hold now, wherever they stand
+    jwks_uri: str  # where they stand; "": in the registration
+    reader: str  # under which it knows people: apps with the same have the same `sub` for a person
 
     @property
     def algorithms(self) -> frozenset[str]:
@@ -73,5 +76,13 @@ def registration(row: App) -> Registration:
         id_token_alg=said.get("id_token_signed_response_alg") or profile.signed,
         userinfo_alg=said.get("userinfo_signed_response_alg") or "",
         scopes=scopes_of(said),
-        jwks=said["jwks"] or {"keys": []},
+        jwks=(row.jwks_read if said.get("jwks_uri") else said["jwks"]) or {"keys": []},
+        jwks_uri=said.get("jwks_uri") or "",
+        reader=reader_of(row),
     )
+
+
+def reader_of(row: App) -> str:
+    """Who is told one `sub` of a person: the app alone, or all apps of its sector (OpenID Connect Core §8.1)."""
+    uri = row.metadata_.get("sector_identifier_uri")
+    return f"sector:{urlsplit(uri).hostname}" if uri else row.client_id

@@ -38,6 +38,7 @@ def register(
     if row is None:
         row = App(
             client_id=declaration.client_id,
+            came_by=declaration.came_by,
             metadata_={},
             metadata_sha256="",
             auth_method="",
@@ -49,6 +50,12 @@ def register(
     elif row.secret_sha256 is None:
         secret = new_secret()
         row.secret_sha256 = hashed(secret)
+    if declaration.came_by == "file":  # the operator's word: whoever registered it manages it no more
+        row.came_by, row.access_sha256 = declaration.came_by, None
+        row.status = "active" if row.status == "deleted" else row.status
+    if row.metadata_.get("jwks_uri") != declaration.document.get("jwks_uri"):
+        row.jwks_read = row.jwks_read_at = row.jwks_tried_at = None
+    session.add(row)
     if row.metadata_sha256 != declaration.sha256 or row.verified != declaration.verified:
         row.metadata_, row.metadata_sha256 = dict(declaration.document), declaration.sha256
         row.auth_method, row.verified, row.changed_at = declaration.auth_method, declaration.verified, now
@@ -92,6 +99,6 @@ def _set_status(session: Session, client_id: str, status: str, reason: str, now:
 
 def _row(session: Session, client_id: str) -> App:
     row = session.get(App, client_id)
-    if row is None:
+    if row is None or row.status == "deleted":  # by itself: nobody brings it back
         raise NotFound(f"app {client_id}")
     return row

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlmodel import Session, select
 
-from gateway.apps.registration import registration, scopes_of
+from gateway.apps.registration import reader_of, registration, scopes_of
 from gateway.apps.tables import App
 from gateway.catalogue import Words
 from gateway.consent.facts import AppView, DeclaredData
@@ -61,6 +61,8 @@ def view(row: App) -> AppView:
         registered_at=row.registered_at,
         metadata_sha256=row.metadata_sha256,
         has_logo=bool(data["logo"]),
+        came_by=row.came_by,
+        reader=reader_of(row),
     )
 
 

@@ -16,9 +16,9 @@ has to be kept or cleaned up.
     responses    the answer to it, plain or signed            pages             /authorize
     families     what descends from one code                  tokens, client_tokens   access tokens, of either kind
     grants       as apps see and end them                     unclaimed         what no app came for
-    spending     what is good once                            metadata          what we say about ourselves
     openid       scopes and claims as details                 id_tokens         who signed in, signed
     scopes       other scopes as details                      devices           apps without a browser
+    subjects, spending   its sub for a person; used once      registering, reading   apps that register themselves
     disclosing   what is told of an account, recorded         access_tokens     at resources of our own
-    server, adapter   Authlib, untyped                        api, protocol, tabled   the doors; all of it as tables
+    server, adapter   Authlib, untyped                        api, protocol, tabled, metadata   the doors; as tables
 """

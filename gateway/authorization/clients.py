@@ -57,7 +57,7 @@ class _Credentials:
 def authenticate(session: Session, presented: Presented, public_url: str, now: datetime) -> App:
     """The app that makes the call. Raises Refused (invalid_client, invalid_request, unauthorized_client) or TooMany."""
     credentials = _credentials(presented)
-    app = session.get(App, credentials.client_id) if is_text(credentials.client_id) else None
+    app = find(session, credentials.client_id)
     key = hashed(f"{credentials.client_id if app else ''}\n{presented.network}")
     minute = int(now.timestamp()) // 60
     too_many = TooMany("client authentication", retry_after=60 - int(now.timestamp()) % 60)
@@ -76,6 +76,12 @@ def authenticate(session: Session, presented: Presented, public_url: str, now: d
     if app.status != "active":
         raise Refused("unauthorized_client", "This client is suspended.", reason="suspended")
     return app
+
+
+def find(session: Session, client_id: str) -> App | None:
+    """The app of this client_id. None: there is none, or none any more."""
+    row = session.get(App, client_id) if is_text(client_id) else None
+    return row if row and row.status != "deleted" else None
 
 
 def _used_up(session: Session, key: str, minute: int) -> bool:

@@ -4,7 +4,7 @@
 """
 
 from gateway.apps.profiles import AUTH_METHODS
-from gateway.authorization import grants, parameters, rules, steps
+from gateway.authorization import grants, parameters, reading, rules, steps
 from gateway.authorization.protocol import Endpoint
 from gateway.consent.itself import USERINFO
 
@@ -15,6 +15,7 @@ PAR = Endpoint(
     "Take a pushed authorization request (RFC 9126): 201 with its `request_uri`, or 400 with what is wrong with it.",
     (
         steps.check_form,
+        reading.read_elsewhere,
         steps.authenticate_client,
         steps.count_unauthenticated,
         steps.check_no_request_uri,
@@ -36,6 +37,7 @@ TOKEN = Endpoint(
     " to a client itself (`client_credentials`).",
     (
         steps.check_form,
+        reading.read_elsewhere,
         steps.authenticate_client,
         steps.check_grant_type,
         steps.check_no_details,
@@ -52,7 +54,7 @@ REVOKE = Endpoint(
     "/revoke",
     "revocation_endpoint",
     "Give a token back (RFC 7009): its whole family ends, the person's agreement stays. 200 for an unknown one too.",
-    (steps.check_form, steps.authenticate_client, steps.end_tokens),
+    (steps.check_form, reading.read_elsewhere, steps.authenticate_client, steps.end_tokens),
     methods=AUTH_METHODS,
     browsers=True,
 )
@@ -61,7 +63,13 @@ INTROSPECT = Endpoint(
     "/introspect",
     "introspection_endpoint",
     "Say whether one of the app's own tokens is worth anything now, and what it carries (RFC 7662).",
-    (steps.check_form, steps.authenticate_client, steps.check_confidential, steps.tell_of_token),
+    (
+        steps.check_form,
+        reading.read_elsewhere,
+        steps.authenticate_client,
+        steps.check_confidential,
+        steps.tell_of_token,
+    ),
     methods=AUTH_METHODS[1:],
     says={"introspection_signing_alg_values_supported": list(rules.SIGNS)},
     gives=True,
@@ -110,6 +118,7 @@ ARRANGEMENT_END = Endpoint(
     "End a grant by its `cdr_arrangement_id`, as Australian apps do: 204; 422 for one that is over or not the app's.",
     (
         steps.check_form,
+        reading.read_elsewhere,
         steps.authenticate_client,
         steps.check_confidential,
         grants.load_arrangement,
@@ -134,6 +143,7 @@ DEVICE = Endpoint(
     "Begin a request of an app without a browser (RFC 8628): 200 with the code to show and the address of our page.",
     (
         steps.check_form,
+        reading.read_elsewhere,
         steps.authenticate_client,
         steps.count_unauthenticated,
         steps.check_device,

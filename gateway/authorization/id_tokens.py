@@ -5,6 +5,7 @@ from typing import Any
 from gateway.authorization import disclosing, openid
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.families import GrantedFamily
+from gateway.authorization.subjects import subject
 from gateway.authorization.tables import TokenFamily
 from gateway.ground.web.context import Context
 
@@ -22,7 +23,7 @@ def issue(ctx: Context, call: EndpointCall, granted: GrantedFamily, nonce: str |
     issued = int(ctx.now.timestamp())
     claims: dict[str, Any] = {
         "iss": house.settings.public_url,
-        "sub": house.keys.pairwise(family.person_id, family.client_id),
+        "sub": subject(house.keys, family.person_id, call.client),
         "aud": family.client_id,
         "exp": issued + LIFE_SECONDS,
         "iat": issued,

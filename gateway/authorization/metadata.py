@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway.apps.profiles import BY_CERTIFICATE
-from gateway.authorization import openid, rules
+from gateway.authorization import openid, registering, rules
 from gateway.authorization import scopes as scoped
 from gateway.authorization.assertions import ALGORITHMS
 from gateway.authorization.parameters import PARAMETERS
@@ -54,6 +54,10 @@ def server(house: House, protocol: Protocol, organisations: list[OrganisationVie
             ]
             said[f"{endpoint.member}_auth_signing_alg_values_supported"] = list(ALGORITHMS)
         said |= endpoint.says
+    if registering.is_on(settings):
+        said["registration_endpoint"] = settings.public_url + registering.PATH
+    if settings.client_id_documents:
+        said["client_id_metadata_document_supported"] = True
     for parameter in PARAMETERS:
         said |= parameter.says
     return said

@@ -20,7 +20,7 @@ from gateway.apps import addresses
 from gateway.apps.registration import registration
 from gateway.apps.tables import App
 from gateway.apps.views import view
-from gateway.authorization import checks, clients, dispatch, parameters, requests, responses, rules, steps
+from gateway.authorization import checks, clients, dispatch, parameters, reading, requests, responses, rules, steps
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.protocol import Protocol as ServerProtocol
 from gateway.authorization.protocol import note
@@ -47,6 +47,7 @@ PROBLEMS = {
     "malformed": "The link from the app is not of the right form.",
     "unknown_app": "No app of that name is registered here.",
     "suspended": "This app is suspended. It may not ask for data at the moment.",
+    "document": "What the app says of itself cannot be read, or is not right.",
     "unknown_address": "The app did not say to which of its registered addresses to return.",
     "over": "This request is unknown, has expired or has been answered already.",
 }
@@ -117,7 +118,8 @@ def authorize(protocol: ServerProtocol, facts: Facts, screen: Screen, ctx: Conte
 def _refused(visit: Visit, refused: Refused) -> Response:
     """To the app, where its address is known to be right; else to the person, on a page."""
     if visit.returns is None:
-        return _problem(visit.ctx, refused.members.get("page", "malformed"), refused.status)
+        status = 400 if refused.status == 401 else refused.status  # no way to authenticate that a person has
+        return _problem(visit.ctx, refused.members.get("page", "malformed"), status)
     to, said = visit.returns, {"error": refused.error, "error_description": refused.description or None}
     return _on_to_app(visit.ctx, visit.app, to, said, plain=to.silent)
 
@@ -127,7 +129,7 @@ def _refused(visit: Visit, refused: Refused) -> Response:
 
 def load_client(visit: Visit) -> None:
     """The app that the link names."""
-    app = visit.ctx.session.get(App, visit.sent.get("client_id", ""))
+    app = clients.find(visit.ctx.session, visit.sent.get("client_id", ""))
     if app is None:
         raise Refused("invalid_client", page="unknown_app")
     if app.status != "active":
@@ -212,8 +214,8 @@ OPENING: tuple[VisitStep, ...] = (
     load_client, load_pushed_request, come_by_get, open_request, answer_silently, show_next,
 )  # fmt: skip
 ASKING: tuple[VisitStep, ...] = (
-    load_client, steps.load_request_object, load_return_address, steps.check_signed, check_may_be_plain,
-    count_request, steps.check_request, keep_request,
+    reading.read_elsewhere, load_client, steps.load_request_object, load_return_address, steps.check_signed,
+    check_may_be_plain, count_request, steps.check_request, keep_request,
 )  # fmt: skip
 
 
@@ -316,7 +318,7 @@ def _to_continue(others: Facts, ctx: Context, row: AuthorizationRequest, person:
 
 def go_on(others: Facts, ctx: Context) -> Response:
     """Go on with what she agreed to before: the new request hangs from the agreement that is there."""
-    app = ctx.session.get(App, ctx.form.get("client_id", ""))
+    app = clients.find(ctx.session, ctx.form.get("client_id", ""))
     asked = ctx.form.get("request_uri", "")
     row = requests.held(ctx.session, ctx.house.log, asked, app, ctx.now) if app else None
     if app is None or row is None or app.status != "active":

@@ -76,7 +76,9 @@ class Server(AuthorizationServer):
             made = house.keys, house.settings, client.client_id, user.scope, call.binding, fresh(), self.ctx.now
             return client_tokens.response(*made)
         audience = tokens.audience(user.granted, call.form.get("resource", ""), house.settings.public_url)
-        body = tokens.response(house.keys, house.settings, user.granted, audience, call.binding, fresh(), self.ctx.now)
+        body = tokens.response(
+            house.keys, house.settings, user.granted, call.client, audience, call.binding, fresh(), self.ctx.now
+        )
         if body["expires_in"] < 1:
             raise InvalidGrantError()
         if user.refresh_token is not None:
@@ -305,7 +307,10 @@ class Introspection(_OwnTokens, IntrospectionEndpoint):
         ctx = self.server.ctx
         if isinstance(held, HeldByClient):
             return client_tokens.introspect(ctx.session, held.claims, ctx.now)
-        return tokens.introspect(ctx.session, ctx.house.keys, ctx.house.settings, held.family, held.token, ctx.now)
+        registered = client.registered
+        return tokens.introspect(
+            ctx.session, ctx.house.keys, ctx.house.settings, held.family, registered, held.token, ctx.now
+        )
 
     def create_introspection_payload(self, token: dict[str, Any] | None) -> dict[str, Any]:
         return token or {"active": False}

@@ -26,6 +26,7 @@ from gateway.authorization.families import GrantedFamily
 from gateway.authorization.parameters import SIGNED_FROM
 from gateway.authorization.rules import Refused
 from gateway.authorization.server import Server
+from gateway.authorization.subjects import subject
 from gateway.ground.http.client_certificates import client_certificate
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
@@ -176,7 +177,7 @@ def check_permitted(call: EndpointCall) -> None:
 def tell_of_person(call: EndpointCall) -> Response:
     """The claims that she agreed to, and the entry in her log (OpenID Connect Core §5.3.2)."""
     ctx, granted = call.ctx, _granted(call)
-    said: dict[str, object] = {"sub": ctx.house.keys.pairwise(granted.consent.person_id, granted.family.client_id)}
+    said: dict[str, object] = {"sub": subject(ctx.house.keys, granted.consent.person_id, call.client)}
     said |= openid.told(granted.terms, disclosing.account(call, granted), ctx.house.catalogue)
     disclosing.record(ctx, granted, "userinfo", said)
     if not call.client.userinfo_alg:

@@ -11,10 +11,12 @@ from typing import Any
 
 from sqlmodel import Session
 
+from gateway.apps.registration import Registration
 from gateway.authorization import families
 from gateway.authorization.binding import Binding
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.rules import Refused
+from gateway.authorization.subjects import subject
 from gateway.authorization.tables import RefreshToken, TokenFamily
 from gateway.consent import granting
 from gateway.ground.keys import KeyRing, access, jose
@@ -51,6 +53,7 @@ def response(
     keys: KeyRing,
     settings: Settings,
     granted: GrantedFamily,
+    client: Registration,
     audience: list[str],
     binding: Binding,
     jti: str,
@@ -61,7 +64,7 @@ def response(
     lifetime = seconds_left(granted, settings.token_seconds, now)
     claims = {
         "iss": public_url,
-        "sub": keys.pairwise(granted.consent.person_id, granted.family.client_id),
+        "sub": subject(keys, granted.consent.person_id, client),
         "aud": audience,
         "client_id": granted.family.client_id,
         "iat": int(now.timestamp()),
@@ -111,6 +114,7 @@ def introspect(
     keys: KeyRing,
     settings: Settings,
     family: TokenFamily,
+    client: Registration,
     token: RefreshToken | Mapping[str, Any],
     now: datetime,
 ) -> dict[str, Any] | None:
@@ -123,7 +127,7 @@ def introspect(
     if not isinstance(granted, GrantedFamily):
         return None
     said = (
-        _of_refresh(keys, settings, granted, token, now)
+        _of_refresh(keys, settings, granted, client, token, now)
         if isinstance(token, RefreshToken)
         else _of_access(token, family, now)
     )
@@ -151,14 +155,19 @@ def _of_access(claims: Mapping[str, Any], family: TokenFamily, now: datetime) ->
 
 
 def _of_refresh(
-    keys: KeyRing, settings: Settings, granted: GrantedFamily, token: RefreshToken, now: datetime
+    keys: KeyRing,
+    settings: Settings,
+    granted: GrantedFamily,
+    client: Registration,
+    token: RefreshToken,
+    now: datetime,
 ) -> dict[str, Any] | None:
     """It has no token_type: nothing is called with it."""
     if token.spent_at is not None or token.expires_at <= now:
         return None
     return {
         "iss": settings.public_url,
-        "sub": keys.pairwise(granted.consent.person_id, granted.family.client_id),
+        "sub": subject(keys, granted.consent.person_id, client),
         "client_id": granted.family.client_id,
         "iat": int(token.issued_at.timestamp()),
         "exp": int(token.expires_at.timestamp()),

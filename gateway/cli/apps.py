@@ -1,7 +1,7 @@
 """`aval apps`: apps that want to use people's data."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gateway.catalogue import Catalogue
 
 commands = typer.Typer(no_args_is_help=True, help="Apps that want to use people's data.", rich_markup_mode=None)
+_SHOWN = 12  # characters of the hash of an initial access token by which it is called
 Id = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="As `aval apps list` shows it.")]
 
 
@@ -76,7 +77,10 @@ def _tell(secret: str) -> None:
 
 @commands.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False) -> None:
-    """List the apps: client_id, name, operator, how it authenticates, status."""
+    """List the apps: client_id, name, operator, how it came and authenticates, status.
+
+    It came by a file of the operator's, registered itself (dynamic), or its client_id is a document.
+    """
     from gateway.apps.tables import App
 
     with opened() as house, house.store.read() as session:
@@ -85,6 +89,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
                 "client_id": row.client_id,
                 "name": row.metadata_["name"][house.settings.default_language],
                 "legal_entity": row.metadata_["legal_entity"],
+                "came": row.came_by,
                 "authenticates": row.auth_method,
                 "verified": row.verified,
                 "status": row.status + (f" ({row.status_reason})" if row.status_reason else ""),
@@ -127,6 +132,67 @@ def renew_secret(app: Id) -> None:
         secret = verbs.renew_secret(session, app, datetime.now(UTC))
     typer.echo(f"{app}:")
     _tell(secret)
+
+
+@commands.command()
+def invite(
+    uses: Annotated[int, typer.Option(min=1, max=10_000, help="How many apps may register with it.")] = 1,
+    days: Annotated[int, typer.Option(min=1, max=366, help="For how long it is good.")] = 7,
+    profile: Annotated[str, typer.Option(help="The only client profile they may have.")] = "",
+) -> None:
+    """Make an initial access token, shown once: whoever has it may register apps by POST /apps (RFC 7591).
+
+    \b
+    aval apps invite --uses 5 --days 30 --profile fapi2
+
+    It counts while dynamic_registration is "token". `aval apps invites` lists what was made.
+    """
+    from gateway.apps import dynamic
+    from gateway.apps.profiles import PROFILES
+    from gateway.ground.keys import fresh
+
+    if profile and profile not in PROFILES:
+        stop(f"--profile {profile}: one of {', '.join(PROFILES)}")
+    now, token = datetime.now(UTC), fresh()
+    with opened() as house:
+        with house.store.write() as session:
+            row = dynamic.invite(session, token, profile, uses, now + timedelta(days=days), now)
+            name = row.id[:_SHOWN]
+        mode = house.settings.dynamic_registration
+    typer.echo(f"{name}: initial access token: {token}\n  (shown this once; only its hash is kept)")
+    if mode != "token":
+        typer.echo(f'aval: dynamic_registration is "{mode}"; it is of use while that is "token"', err=True)
+
+
+@commands.command()
+def invites(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False) -> None:
+    """List the initial access tokens: name, what is left of each, until when."""
+    from gateway.apps import dynamic
+
+    with opened() as house, house.store.read() as session:
+        rows = [
+            {
+                "name": row.id[:_SHOWN],
+                "profile": row.profile,
+                "uses_left": row.uses_left,
+                "until": row.until.date().isoformat(),
+                "withdrawn": row.withdrawn_at.date().isoformat() if row.withdrawn_at else "",
+            }
+            for row in dynamic.invites(session)
+        ]
+    table(rows, as_json, "No initial access token yet: aval apps invite")
+
+
+@commands.command()
+def withdraw(name: Annotated[str, typer.Argument(metavar="NAME", help="As `aval apps invites` shows it.")]) -> None:
+    """Withdraw an initial access token. The apps that registered with it stay: `aval apps suspend` them."""
+    from gateway.apps import dynamic
+
+    with opened() as house, house.store.write() as session:
+        done = dynamic.withdraw(session, name, datetime.now(UTC)) if len(name) >= _SHOWN else 0
+    if not done:
+        stop(f"{name}: no such token, or withdrawn before; `aval apps invites` shows them", NO)
+    typer.echo(f"{name}: withdrawn")
 
 
 @commands.command()

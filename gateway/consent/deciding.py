@@ -51,7 +51,7 @@ def agree(session: Session, house: House, agreement: Agreement, now: datetime) -
     agreed = terms.build(
         agreement,
         house.catalogue,
-        subject=house.keys.pairwise(consent.person_id, consent.app_id),
+        subject=house.keys.pairwise(consent.person_id, agreement.app.reader or consent.app_id),
         replaces=before.id if before else None,
         policy_sha256=house.policies.sha256,
         zone=house.settings.zone,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway.catalogue import Dataset, Words
 from gateway.consent.facts import AppView
@@ -26,6 +27,7 @@ def app_facts(app: AppView, language: str, now: datetime, zone: str) -> dict[str
         "new": now - app.registered_at < timedelta(days=NEW_DAYS),
         "logo": app.has_logo,
         "metadata_sha256": app.metadata_sha256,
+        **({"host": urlsplit(app.client_id).hostname} if app.came_by == "document" else {}),
     }
 
 

@@ -50,6 +50,8 @@ class AppView:
     metadata_sha256: str
     has_logo: bool
     scopes: tuple[str, ...] = ()  # that it registered (`authorization` knows what they mean)
+    came_by: str = "file"  # file: the operator registered it | dynamic | document: it registered itself
+    reader: str = ""  # under which it knows people, where that is not its own id
 
 
 class OrganisationFacts(Protocol):

@@ -13,6 +13,7 @@ import msgspec
 from gateway.catalogue import Catalogue, Purpose
 from gateway.catalogue.datasets import ACCOUNT
 from gateway.consent.agreement import Agreement, Decider
+from gateway.consent.facts import AppView
 from gateway.consent.request import Ask, AskItem
 from gateway.consent.rules import DURATIONS, OFFERED_DURATIONS, ONCE_HOURS
 from gateway.ground.calendar.durations import parse as parse_duration
@@ -76,7 +77,7 @@ def build(
             "on_behalf_of": app.on_behalf_of,
             "metadata_sha256": app.metadata_sha256,
         },
-        "controllers": [{"name": app.legal_entity, "contact": app.deletion_contact, "role": "controller"}],
+        "controllers": [{"name": _controller(app), "contact": app.deletion_contact, "role": "controller"}],
         "recipients": [dict(recipient) for recipient in app.recipients],
         "purpose": _purpose(purpose),
         "items": [_item(item, agreement, catalogue, purpose, zone) for item in ask.items],
@@ -100,6 +101,11 @@ def build(
         },
         "caps": {"template_sha256": purpose.sha256, "policy_sha256": policy_sha256},
     }
+
+
+def _controller(app: AppView) -> str:
+    """Of an app that did not tell which company it is there is only its name."""
+    return app.legal_entity or next(iter(app.name.values()))
 
 
 def _acting(decider: Decider) -> dict[str, str]:

@@ -49,8 +49,11 @@ DUTIES: Mapping[str, Duty] = {
     "compile": Duty(threads=1),  # compiling grants, on one connection of their own
     "cut": Duty(threads=2),  # answers too large for the event loop, by organisation
     "files": Duty(threads=2, line=64, seconds=15),  # reading what an organisation's files have of a customer
+    "app": Duty(threads=4, line=32, seconds=10),  # addresses that apps have given, by `fetching.party`
     "password": Duty(threads=4, line=32),  # argon2: 19 MiB and about 50 ms of CPU each
 }
+
+POOLS_KEPT = 256  # with more of them, those that have nothing to do are closed
 
 
 class Full(Unavailable):
@@ -98,8 +101,18 @@ class Pools:
                 raise Full("pools closed")
             pool = self._pools.get((duty, party))
             if pool is None:
+                self._drop_idle()
                 pool = self._pools[duty, party] = _Pool(self._duties[duty], f"aval-{duty}-{party}")
-        return pool.submit(work, person)
+            return pool.submit(work, person)  # under the guard: a pool that is found is not dropped before it has work
+
+    def _drop_idle(self) -> None:
+        """Apps name hosts of their own, which are parties to the duty "name": whoever names ever new ones must not
+        leave ever more threads behind."""
+        if len(self._pools) >= POOLS_KEPT:
+            for name, pool in list(self._pools.items()):
+                if pool.idle:
+                    del self._pools[name]
+                    pool.close()
 
     async def run(self, duty: str, party: str, work: Callable[[], Result], person: str = "") -> Result:
         """Run `work` in a thread and wait for its result."""
@@ -158,6 +171,11 @@ class _Pool:
             raise Full("pool closed") from None
         future.add_done_callback(lambda _: self._leave(person))
         return future
+
+    @property
+    def idle(self) -> bool:
+        with self._guard:
+            return not self._taken.total()
 
     def _leave(self, person: str) -> None:
         with self._guard:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway.catalogue import Catalogue, Dataset
 from gateway.catalogue.datasets import ACCOUNT
@@ -54,10 +55,17 @@ def facts(catalogue: Catalogue, settings: Settings, showing: Showing, language: 
         "signs_in": ask.is_sign_in,
         "retention": ask.retention,
         "recipients": [dict(recipient) for recipient in app.recipients],
-        "redirect": {"host": showing.redirect_host, "scheme": showing.redirect_scheme},
+        "redirect": {"host": showing.redirect_host, "scheme": showing.redirect_scheme, **_device(showing)},
         "chosen": {name: sorted(values) for name, values in sorted(showing.chosen.items())},
         "problems": [[one.field, one.text, _named(one, organisations)] for one in showing.problems],
     }
+
+
+def _device(showing: Showing) -> dict[str, bool]:
+    """Whether the app is a program on the person's own device, and nobody but itself says which (RFC 8252 §8.6)."""
+    hosts = {urlsplit(uri).hostname for uri in showing.app.redirect_uris}
+    unknown = showing.app.came_by != "file" and hosts <= {"127.0.0.1", "::1", "localhost"}
+    return {"device": True} if unknown else {}
 
 
 def _amends(showing: Showing, catalogue: Catalogue, language: str) -> dict[str, Any] | None:

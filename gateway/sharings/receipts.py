@@ -213,7 +213,8 @@ def _notices(notice: Mapping[str, Any], shown: Mapping[str, Any] | None) -> list
         "aval:textSha256": notice["text_sha256"],
         "aval:templateSha256": notice["template_sha256"],
     }
-    return [text, *([{"@type": "dpv:PrivacyNotice", "schema:url": shown["app"]["privacy_policy"]}] if shown else [])]
+    policy = shown["app"]["privacy_policy"] if shown else ""
+    return [text, *([{"@type": "dpv:PrivacyNotice", "schema:url": policy}] if policy else [])]
 
 
 def _said(words: Mapping[str, str]) -> list[Json]:

@@ -25,7 +25,7 @@ from starlette.testclient import TestClient
 from gateway.app import PROTOCOL
 from gateway.apps import declare, verbs, views
 from gateway.apps import pages as app_pages
-from gateway.authorization import api, devices, pages
+from gateway.authorization import api, devices, pages, registering
 from gateway.consent.facts import AppView, Offered, PersonFacts
 from gateway.consent.itself import ITSELF
 from gateway.formats.model import FoundAccount
@@ -179,6 +179,7 @@ class World:
         doors = [
             *api.doors(PROTOCOL, rooms),
             *devices.DOORS,
+            *registering.doors(PROTOCOL),
             *pages.doors(PROTOCOL, rooms, partial(consent_pages.screen, rooms)),
             *consent_pages.doors(rooms),
             *app_pages.DOORS,

@@ -4,7 +4,7 @@ import pytest
 from authorization_world import ISSUER
 from client_keys import proof
 
-from gateway.authorization import grants, steps
+from gateway.authorization import grants, reading, steps
 from gateway.authorization.endpoints import STEPPED
 from gateway.authorization.tabled import TABLE
 
@@ -27,7 +27,7 @@ def test_every_step_says_what_it_does():
 
 def test_who_calls_is_known_before_anything_else_is_looked_at():
     beginnings = {
-        (steps.check_form, steps.authenticate_client): "a client",
+        (steps.check_form, reading.read_elsewhere, steps.authenticate_client): "a client, by the keys that it has now",
         (steps.load_access_token,): "a token",
         (grants.load_client_token,): "a token of its own",
     }

@@ -119,3 +119,33 @@ def test_where_an_app_can_begin_is_marked(aval: Run, registered: None) -> None:
         assert f"http://localhost:8400/data/{organisation}{path}" in [row["address"] for row in first]
         assert not any("{" in row["address"] for row in first)
         assert "{subscription}" not in aval("organisations", "show", organisation).out
+
+
+def test_an_initial_access_token_is_shown_once_listed_and_withdrawn(aval: Run, begun: Path) -> None:
+    made = aval("apps", "invite", "--uses", "5", "--days", "30", "--profile", "fapi2")
+    name, token = made.out.split(":")[0], made.out.splitlines()[0].split()[-1]
+    assert len(token) == 43 and 'dynamic_registration is "off"' in made.err
+    [row] = json.loads(aval("apps", "invites", "--json").out)
+    assert (row["name"], row["profile"], row["uses_left"], row["withdrawn"]) == (name, "fapi2", 5, "")
+    assert token not in aval("apps", "invites").out
+    assert token.encode() not in (begun / "aval.sqlite3").read_bytes()
+    assert aval("apps", "withdraw", name[:3]).code == 1
+    assert aval("apps", "withdraw", name).out == f"{name}: withdrawn\n"
+    assert aval("apps", "withdraw", name).code == 1
+    assert json.loads(aval("apps", "invites", "--json").out)[0]["withdrawn"]
+    assert aval("apps", "invite", "--profile", "no-such").code == 2
+
+
+def test_a_list_of_apps_says_how_each_came(aval: Run, registered: None) -> None:
+    assert json.loads(aval("apps", "list", "--json").out)[0]["came"] == "file"
+
+
+def test_a_file_of_issuers_that_is_wrong_is_told_at_once(
+    aval: Run, begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "issuers.json"
+    monkeypatch.setenv("AVAL_SOFTWARE_STATEMENTS_FILE", str(file))
+    for text in ("", "[]", '{"https://a.example": {}}', '{"https://a.example": {"jwks": {"keys": []}}}'):
+        file.write_text(text)
+        told = aval("apps", "list")
+        assert told.code != 0 and "issuers.json" in told.err, text

@@ -5,6 +5,7 @@ https on the usual port only, but where a private network is opened by `outbound
 host has a pool and a breaker of its own, so that a slow one holds up nobody else.
 """
 
+import zlib
 from urllib.parse import urlsplit
 
 from gateway.ground.http import reach
@@ -13,6 +14,7 @@ from gateway.settings import Settings
 
 TIMEOUT_SECONDS = 5.0
 CALLS_AT_ONCE = 4
+PARTIES = 16
 
 
 def fetch(connector: Connector, settings: Settings, url: str, limit: int, accept: str = "application/json") -> bytes:
@@ -20,10 +22,22 @@ def fetch(connector: Connector, settings: Settings, url: str, limit: int, accept
 
     Raises ConnectorError, whose words name neither host nor body.
     """
-    status, _, body = _ask(connector, settings, url, "GET", [(b"accept", accept.encode())], b"", limit)
+    return fetched(connector, settings, url, limit, accept)[1]
+
+
+def fetched(
+    connector: Connector, settings: Settings, url: str, limit: int, accept: str = "application/json"
+) -> tuple[Headers, bytes]:
+    """The same with the fields of the answer, their names in lower case."""
+    status, fields, body = _ask(connector, settings, url, "GET", [(b"accept", accept.encode())], b"", limit)
     if status != 200:
         raise ConnectorError("organisation_refused", f"status {status}")
-    return body
+    return fields, body
+
+
+def party(url: str) -> str:
+    """For the duty "app" of the pools: few parties, however many hosts apps name, and a host is always of one."""
+    return str(zlib.crc32((urlsplit(url).hostname or "").encode()) % PARTIES)
 
 
 def post(

@@ -34,6 +34,8 @@ WAIT_SECONDS = 2.0  # how long a call waits when as many as allowed are running 
 FAULTS_TO_OPEN = 5  # consecutive
 PATIENT_SECONDS = 5.0  # a timeout counts as the organisation's fault only if the call had at least this long
 LINES_HELD = 1024  # request lines cached for one organisation
+POOLS_KEPT = 512  # with more of them, those of hosts that apps have named are forgotten while nobody calls them
+APP = "app:"  # begins `Target.organisation` of such a host (fetching.py)
 OPEN_SECONDS = (2.0, 4.0, 8.0, 16.0, 30.0)  # how long the breaker stays open, first time, second time, …
 
 _TARGET = re.compile(r"/[!-~]*")
@@ -111,6 +113,10 @@ class Pool:
     @property
     def full(self) -> bool:
         return self._active >= self.places
+
+    @property
+    def resting(self) -> bool:
+        return not self._active and self.target.organisation.startswith(APP)
 
     async def enter(self) -> None:
         """Take one of the target's places, after waiting for it if need be. Raises ConnectorError("busy")."""
@@ -286,8 +292,17 @@ class Transport:
     def _pool(self, target: Target) -> Pool:
         pool = self._pools.get(target)
         if pool is None:
+            if len(self._pools) >= POOLS_KEPT:
+                self._drop_resting()
             pool = self._pools[target] = Pool(self, target)
         return pool
+
+    def _drop_resting(self) -> None:
+        """Apps name hosts of their own: whoever names ever new ones must not fill the memory."""
+        for target, pool in list(self._pools.items()):
+            if pool.resting:
+                pool.forget()
+                del self._pools[target]
 
     async def _send(self, call: Call) -> Exchange:
         pool = call.pool

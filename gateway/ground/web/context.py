@@ -52,6 +52,7 @@ class Context:
     caller: Caller | None = None
     _session: Session | None = None
     set_cookies: list[tuple[str, str, int | None]] = field(default_factory=list)
+    done: set[str] = field(default_factory=set)  # what was done `First` for this call
 
     @property
     def session(self) -> Session:

@@ -5,7 +5,7 @@
 The wrapper reads the form, finds out who the caller is, checks that a form came from our own
 page, opens the session, runs the function in a worker thread, commits, and turns
 errors into an answer of the kind the caller expects (HTML, OAuth JSON or RFC 9457 problem).
-All doors share a few worker threads, so work that waits for another party is returned as `Later`.
+All doors share a few worker threads, so work that waits for another party is returned as `Later`, or raised as `First`.
 An answer with an error status commits as well, because the record of a refusal must stay;
 only an exception rolls back. `otherwise` answers when no door does: 404, 405 and unexpected faults.
 
@@ -55,6 +55,19 @@ class Later:
     party: str
     work: Callable[[], Response]
     full: Callable[[], Response] | None = None
+
+
+class First(Exception):
+    """Raised by a handler: before it can answer, this has to be done, which waits for another party.
+
+    The door's transaction is undone, `work` runs in a pool (`ground.pools`) outside of any transaction, and the handler
+    runs again from the start; `Context.done` then holds `what`, and nothing is done twice for one call. Where the pool
+    has no room the handler runs again without it.
+    """
+
+    def __init__(self, what: str, duty: str, party: str, work: Callable[[], None]) -> None:
+        super().__init__(what)
+        self.what, self.duty, self.party, self.work = what, duty, party, work
 
 
 Handler = Callable[[Context], Response | Later]
@@ -146,15 +159,47 @@ def _run(
 ) -> Response | tuple[Context, Later]:
     context = _context(house, request, body)
 
-    response = _or_refused(door, context, partial(_handled, door, identify, context))
+    try:
+        response = _or_refused(door, context, partial(_handled, door, identify, context))
+    except First as first:
+        _forget_cookies(context, 0)
+        context._session = None
+        after = partial(_after, door, identify, context, first)
+        return context, Later(first.duty, first.party, after, partial(after, left_out=True))
     context._session = None
     _note_seen(house.store, context.caller)
     if isinstance(response, Later):
         return context, response
+    return _sent(_also(door, context, response), context)
+
+
+def _also(door: Door, context: Context, response: Response) -> Response:
     if door.also:
         with contextlib.suppress(errors.Unavailable):
             response.headers.update(door.also(context))
-    return _sent(response, context)
+    return response
+
+
+def _after(door: Door, identify: Identify, context: Context, first: First, left_out: bool = False) -> Response:
+    """What the door's function answers once that was done which had to be, or was left out. In a thread of a pool."""
+    while True:
+        if not left_out:
+            first.work()
+        if first.what in context.done:
+            raise AssertionError(f"{first.what} was done before")
+        context.done.add(first.what)
+        try:
+            response = _or_refused(door, context, partial(_handled, door, identify, context))
+        except First as another:
+            _forget_cookies(context, 0)
+            first = another
+            continue
+        finally:
+            context._session = None
+        _note_seen(context.house.store, context.caller)
+        if isinstance(response, Later):
+            raise AssertionError("what waits for another party comes first or later, not both")
+        return _also(door, context, response)
 
 
 def _handled(door: Door, identify: Identify, context: Context) -> Response | Later:
