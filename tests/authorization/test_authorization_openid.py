@@ -410,6 +410,13 @@ def test_without_a_token_every_way_to_show_one_is_offered(site):
     assert userinfo(site, "x", "DPoP").headers["www-authenticate"].startswith("DPoP algs=")
 
 
+def test_what_was_granted_of_an_account_is_a_request_for_the_same(site):
+    granted = tokens(site)["authorization_details"]
+    assert len(granted) == 3 and {tuple(one["frequency"]) for one in granted} == {()}
+    again = tokens(site, authorization_details=json.dumps(granted))["authorization_details"]
+    assert [{**one, "valid_until": ""} for one in again] == [{**one, "valid_until": ""} for one in granted]
+
+
 def test_a_scope_or_claim_that_the_purpose_does_not_cover_is_named(site):
     site.register("both", **{**SITE, "purposes": ["sign-in", "energy-advice"], "scope": "openid profile email"})
     site.register("meters", **{**SITE, "purposes": ["energy-advice"], "scope": "openid profile email"})
