@@ -7,13 +7,27 @@ import re
 from urllib.parse import urlencode
 
 import pytest
-from authorization_world import CALLBACK, ISSUER, VERIFIER, Page, answered, declaration, usage, visible
+from authorization_world import (
+    BUDGET,
+    CALLBACK,
+    ISSUER,
+    VERIFIER,
+    Page,
+    answered,
+    bank,
+    declaration,
+    usage,
+    visible,
+)
 from client_keys import KEYS, RSA, b64, jws, proof
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from gateway.apps import declare
 from gateway.authorization import rules
+from gateway.consent import deciding
+from gateway.consent.actors import herself
+from gateway.consent.tables import Consent
 from tests.tokens import claims
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -435,3 +449,68 @@ def test_what_is_granted_is_what_was_asked_and_no_older_agreement_is_added(world
     assert [detail["fields"] for detail in body["authorization_details"]] == [["interval.start", "interval.value"]]
     again = world.refresh(body["refresh_token"]).json()
     assert again["authorization_details"] == body["authorization_details"]
+
+
+BOTH = [bank(), {**bank(), "datatypes": ["bank.balances"], "fields": ["balance.amount"]}]
+
+
+def test_what_she_removed_is_not_back_with_the_next_agreement(world):
+    ticked = {"item:harbour-bank:bank.balances": "yes"}
+    final = world.agree(world.browser("alice"), world.pushed("budget", BOTH), **ticked)
+    body = world.redeem(answered(final)["code"], "budget").json()
+    assert len(body["authorization_details"]) == 2
+    with world.house.store.write() as session:
+        consent = session.get_one(Consent, body["grant_id"])
+        keep = frozenset({("harbour-bank", "bank.accounts")})
+        assert deciding.keep_only(session, world.house.log, consent, herself("alice"), keep, world.clock.now)
+    again = world.tokens("budget", details=BOTH)  # she agrees and ticks nothing
+    assert [detail["datatypes"] for detail in again["authorization_details"]] == [["bank.accounts"]]
+
+
+def test_two_purposes_of_one_app_are_two_agreements(world):
+    rows = [*declaration("x")["data"], *BUDGET["data"]]
+    world.register("twofold", purposes=["energy-advice", "household-budget"], data=rows)
+    first = world.tokens("twofold", details=[usage()])
+    second = world.tokens("twofold", details=[bank()])
+    assert first["grant_id"] != second["grant_id"]
+    for body, organisation in ((first, "city-energy"), (second, "harbour-bank")):
+        renewed = world.refresh(body["refresh_token"], "twofold").json()
+        assert renewed["grant_id"] == body["grant_id"]
+        assert [one["locations"] for one in renewed["authorization_details"]] == [[f"{ISSUER}/data/{organisation}"]]
+
+
+def test_a_token_for_one_resource_says_nothing_of_another(world):
+    world.register("meter-plus", scope="openid", token_endpoint_auth_method="client_secret_basic")
+    body = world.tokens("meter-plus", details=[usage()], scope="openid")
+    assert len(body["authorization_details"]) == 2
+    energy = f"{ISSUER}/data/city-energy"
+    less = world.refresh(body["refresh_token"], "meter-plus", resource=energy).json()
+    assert claims(less["access_token"])["aud"] == [energy]
+    assert [one["locations"] for one in less["authorization_details"]] == [[energy]]
+    assert userinfo(world, less["access_token"]).status_code == 401
+    all_of_it = world.refresh(body["refresh_token"], "meter-plus").json()
+    assert all_of_it["authorization_details"] == body["authorization_details"]
+
+
+def test_nothing_is_fetched_from_an_organisation_before_she_has_agreed(world):
+    asked = []
+
+    class Connector:
+        def __getattr__(self, name):
+            asked.append(name)
+            raise AssertionError(name)
+
+    object.__setattr__(world.house, "connector", Connector())
+    assert world.tokens("budget")["access_token"]
+    assert answered(world.agree(world.browser("bob"), world.pushed(), "refuse"))["error"] == "access_denied"
+    assert asked == []
+
+
+def test_published_keys_are_long_enough(world):
+    keys = world.browser().get("/jwks.json").json()["keys"]
+    assert {key["kty"] for key in keys} == {"RSA", "EC", "OKP"}
+    for key in keys:
+        of_number = {"RSA": "n", "EC": "x", "OKP": "x"}[key["kty"]]
+        bits = len(base64.urlsafe_b64decode(key[of_number] + "==")) * 8
+        assert bits >= {"RSA": 2048, "EC": 224, "OKP": 256}[key["kty"]]
+        assert not key.keys() & {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}

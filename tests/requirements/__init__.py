@@ -18,7 +18,10 @@ FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
 PAGE = ROOT / "gateway" / "docs" / "requirements.md"
 
-AREAS = ("fapi2", "dpop", "oidc", "negative-b")  # in the order of the page; the file of each has its name
+AREAS = (  # in the order of the page; the file of each has its name
+    "common", "metadata", "fapi2", "dpop", "message-signing", "oidc", "registration", "logout", "ciba",
+    "shared-signals", "grants", "rar", "negative-a", "negative-b", "negative-c", "negative-h",
+)  # fmt: skip
 STATES = ("proved", "in part", "not yet", "not here")
 TEXT_LENGTH = 240  # characters: one line, in plain words
 
