@@ -164,7 +164,8 @@ def bound(world):
 
 # ---- metadata
 
-# Names of RFC 8414 and of the registries that add to it, as far as this server uses them.
+# Names of RFC 8414, of the registry that adds to it and of published standards (Grant Management §7, Consumer Data
+# Standards), as far as this server uses them, or will with logout and registration.
 REGISTERED = {
     "issuer", "authorization_endpoint", "token_endpoint", "jwks_uri", "scopes_supported", "response_types_supported",
     "response_modes_supported", "grant_types_supported", "token_endpoint_auth_methods_supported",
@@ -183,6 +184,7 @@ REGISTERED = {
     "registration_endpoint", "end_session_endpoint", "backchannel_logout_supported",
     "backchannel_logout_session_supported", "frontchannel_logout_supported", "frontchannel_logout_session_supported",
     "grant_management_endpoint", "grant_management_actions_supported", "grant_management_action_required",
+    "cdr_arrangement_revocation_endpoint",
 }  # fmt: skip
 
 
