@@ -111,8 +111,9 @@ torture: compiled postgres ## long runs: new random cases, lives of a consent, 5
 	RUNS=500 ENGINE=postgres TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_terms_machine.py \
 	  tests/security/test_state_machine.py
 
-docs: venv ## write the reference again from the code
+docs: venv ## write the reference again from the code, and the page of requirements from tests/requirements
 	@.venv/bin/aval reference > gateway/docs/reference.md
+	@$(PY) -m tests.requirements > gateway/docs/requirements.md
 
 lock: venv ## resolve requirements.lock again, and the clients' package-lock.json
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
