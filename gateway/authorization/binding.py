@@ -42,8 +42,9 @@ class Binding:
 UNBOUND = Binding()
 
 
-def shown(ctx: Context, client: Registration) -> Binding:
-    """What this call proves to hold. Raises Refused for a proof that is not good (RFC 9449 §5)."""
+def shown(ctx: Context, client: Registration, *, spends: bool = True) -> Binding:
+    """What this call proves to hold. Raises Refused for a proof that is not good (RFC 9449 §5). `spends`: with False it
+    is not kept, for a call that gives nothing."""
     proofs = ctx.request.headers.getlist("dpop")
     certificate = client_certificate(ctx.request)
     if client.certificate_bound and certificate is not None:
@@ -59,7 +60,7 @@ def shown(ctx: Context, client: Registration) -> Binding:
         proved = reader.proved(proofs[0], ctx.request.method, ctx.request.url.path, now)
     except NonceNeeded as needed:
         raise Refused("use_dpop_nonce", headers={"DPoP-Nonce": needed.nonce}) from None
-    if proved is None or not _unused(ctx.session, proved.id, ctx.now):
+    if proved is None or (spends and not _unused(ctx.session, proved.id, ctx.now)):
         raise Refused("invalid_dpop_proof")
     return Binding(jkt=proved.thumbprint)
 

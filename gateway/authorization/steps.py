@@ -22,7 +22,7 @@ from gateway.authorization import (
     requests,
 )
 from gateway.authorization.calls import EndpointCall
-from gateway.authorization.families import GrantedFamily
+from gateway.authorization.families import GrantedFamily, find_refresh
 from gateway.authorization.parameters import SIGNED_FROM
 from gateway.authorization.rules import Refused
 from gateway.authorization.server import Server
@@ -69,7 +69,18 @@ def check_confidential(call: EndpointCall) -> None:
 
 def bind_key(call: EndpointCall) -> None:
     """What the caller proves to hold: a key, by a proof (RFC 9449 §5), or its TLS certificate (RFC 8705 §3)."""
-    call.binding = binding.shown(call.ctx, call.client)
+    call.binding = binding.shown(call.ctx, call.client, spends=not _is_for_nothing(call))
+
+
+def _is_for_nothing(call: EndpointCall) -> bool:
+    """Whether this is refused, whatever it proves: a public client, whom anybody can name, has a code or refresh token
+    that there is not. Of such a call no row stays."""
+    if call.endpoint != parameters.TOKEN or not call.client.public:
+        return False
+    session, form = call.ctx.session, call.form
+    if form.get("grant_type") == "authorization_code":
+        return requests.by_code(session, form.get("code", ""), call.app.client_id) is None
+    return form.get("grant_type") == "refresh_token" and find_refresh(session, form.get("refresh_token", "")) is None
 
 
 def check_binding(call: EndpointCall) -> None:

@@ -3,7 +3,9 @@
 import pytest
 from authorization_world import CALLBACK, ISSUER, VERIFIER, answered
 from client_keys import EC, KEYS, NEVER, RSA, b64, proof, thumbprint
+from sqlmodel import select
 
+from gateway.authorization.tables import SpentOnce
 from tests.tokens import claims
 
 
@@ -231,3 +233,16 @@ def test_the_metadata_names_the_algorithms_that_are_taken(world):
 
 def test_a_bound_request_may_not_name_another_address(world):
     assert error(world.push(redirect_uri=CALLBACK + "/x")) == "invalid_request"
+
+
+def test_nobody_fills_the_table_of_proofs_in_the_name_of_a_public_app(world):
+    known = world.code()
+    for form in ({"grant_type": "authorization_code", "code": "x", "code_verifier": VERIFIER, "redirect_uri": CALLBACK},
+                 {"grant_type": "refresh_token", "refresh_token": "x"}):  # fmt: skip
+        for _ in range(3):
+            assert error(world.post("/token", form, "meter", dpop=proof(world))) == "invalid_grant"
+    with world.session() as session:
+        assert session.exec(select(SpentOnce)).all() == []
+    shown = proof(world)
+    assert redeem(world, known, shown=shown).status_code == 200
+    assert error(redeem(world, known, shown=shown)) == "invalid_dpop_proof"
