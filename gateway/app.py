@@ -25,7 +25,16 @@ from gateway.apps import pages as app_pages
 from gateway.apps import signing, statements
 from gateway.apps.certificates import RegisteredCertificates
 from gateway.authorization import api as authorization_api
-from gateway.authorization import devices, endpoints, families, families_ending, registering, unclaimed
+from gateway.authorization import (
+    devices,
+    endpoints,
+    families,
+    families_ending,
+    logout,
+    logout_pages,
+    registering,
+    unclaimed,
+)
 from gateway.authorization import pages as authorization_pages
 from gateway.authorization.protocol import Protocol
 from gateway.authorization.server import CLIENT, CODE, DEVICE, REFRESH
@@ -53,6 +62,7 @@ from gateway.house import House
 from gateway.log import Log, readiness
 from gateway.log import pages as log_pages
 from gateway.log.sequencer import Beat, Sequencer
+from gateway.notices.sending import Kinds, Sender
 from gateway.organisations import linking, links
 from gateway.organisations import pages as organisation_pages
 from gateway.organisations.folders import LOOK_SECONDS as FOLDER_SECONDS
@@ -60,6 +70,7 @@ from gateway.organisations.folders import Folders
 from gateway.organisations.telling import tell_pending
 from gateway.organisations.undeclared import WRITE_SECONDS, Undeclareds
 from gateway.people import pages as people_pages
+from gateway.people.sign_in_pages import leave
 from gateway.people.sign_ins import identify
 from gateway.policy import Policies
 from gateway.proxy.call import DataPlane
@@ -70,6 +81,7 @@ from gateway.settings import Settings
 from gateway.sharings import pages as sharing_pages
 
 TELL_SECONDS = 30  # how often to try again to tell organisations of ended links
+NOTICE_SECONDS = 2  # how often to begin to tell apps what is due
 ENDINGS_SECONDS = 600  # how often to record the consents whose end date has passed, or that no app came for
 PRUNE_SECONDS = 30  # how often to delete expired rows
 CERTIFICATES_SECONDS = 1  # how often to see whether apps have registered other certificates
@@ -83,6 +95,7 @@ PROTOCOL = Protocol(
     endpoints=(
         endpoints.AUTHORIZE,
         *endpoints.STEPPED,
+        endpoints.END_SESSION,
         endpoints.JWKS,
     ),
     grants=(CODE, REFRESH, DEVICE, CLIENT),
@@ -142,17 +155,23 @@ def doors(house: House) -> list[Door]:
         *health.DOORS,
         *problems.DOORS,
         *documents.DOORS,
-        *people_pages.doors(links.count),
+        *people_pages.doors(links.count, rooms.sign_ins_ended),
         *app_pages.DOORS,
         *organisation_pages.doors(rooms.waiting),
         *authorization_api.doors(PROTOCOL, rooms),
         *devices.DOORS,
         *registering.doors(PROTOCOL),
         *authorization_pages.doors(PROTOCOL, rooms, partial(screen_pages.screen, rooms)),
+        *logout_pages.doors(partial(leave, rooms.sign_ins_ended)),
         *screen_pages.doors(rooms),
         *sharing_pages.doors(rooms),
         *log_pages.doors(rooms),
     ]
+
+
+def notices(house: House) -> Kinds:
+    """What apps are told, each kind by its own room."""
+    return {logout.KIND: logout.kind(house.keys, house.settings.public_url)}
 
 
 def redo(house: House) -> None:
@@ -175,6 +194,7 @@ class Application:
         self.data_plane = DataPlane(house)
         self.rereading = Rereading(house)
         self.folders = Folders(house)
+        self.notices = Sender(house, notices(house))
         health.watch_lesser(house, policies=self.rereading.policies.fault, keys=self.rereading.key_fault)
         self.together = Together(house.store, __version__, self._counted)
         self.certificates = RegisteredCertificates(house)
@@ -223,6 +243,7 @@ class Application:
         try:
             with (
                 _repeating(self._led(self._tell), TELL_SECONDS),
+                _repeating(self._led(self._send_notices), NOTICE_SECONDS),
                 _repeating(self._led(self._write_endings), ENDINGS_SECONDS),
                 _repeating(self._led(self._prune), PRUNE_SECONDS),
                 _repeating(self._led(self._prepare_months), MONTHS_SECONDS),
@@ -297,6 +318,10 @@ class Application:
 
     def _tell(self) -> bool:
         tell_pending(self.house, self.house.clock())
+        return False
+
+    def _send_notices(self) -> bool:
+        self.notices.send_due()
         return False
 
     def _write_endings(self) -> bool:

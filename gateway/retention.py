@@ -26,6 +26,7 @@ from gateway.ground.store.tables import Lease, Process, SigningKeyRow, Try
 from gateway.ledger.tables import Listing, SpentProof
 from gateway.log.tables import LogTally
 from gateway.log.tally import KEPT_DAYS
+from gateway.notices.tables import AppNotice
 from gateway.organisations.tables import FileCode, FileImport, FilePart, LinkAttempt, Undeclared
 from gateway.people.tables import SignIn, SpentChallenge
 
@@ -35,6 +36,7 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 REPLAY = 30 * DAY
 UNANSWERED = 90 * DAY
 SIGN_INS = 30 * DAY
+NOTICES = 7 * DAY  # in which an operator may look for what became of one
 USES = 400 * DAY  # the longest window that is counted is a year
 
 _past = select(col(FileImport.id))
@@ -95,6 +97,7 @@ LEAVING = (
             & ~exists().where(col(ConsentEvent.consent_id) == col(Consent.id))
         ),
     ),
+    Leaving(AppNotice, lambda now: col(AppNotice.done_at) < now - NOTICES),
     Leaving(SpentProof, lambda now: col(SpentProof.expires_at) < now),
     Leaving(Listing, lambda now: col(Listing.expires_at) < now),
     # the clocks of two processes may be apart

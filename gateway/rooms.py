@@ -6,6 +6,7 @@ as a protocol, which is implemented here by calling functions of those rooms.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, partial
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,7 +15,7 @@ from sqlmodel import Session
 from gateway import errors
 from gateway.apps import views as apps
 from gateway.apps.tables import App
-from gateway.authorization import requests
+from gateway.authorization import logout, requests
 from gateway.catalogue import Catalogue, Dataset, Words
 from gateway.consent import asking
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
@@ -93,6 +94,10 @@ class Rooms:
 
     def organisations(self, session: Session) -> Sequence[str]:
         return views.ids(session)
+
+    def sign_ins_ended(self, session: Session, person: str, series: list[str], now: datetime) -> None:
+        """Implements people.sign_ins.SignInsEnded."""
+        logout.sign_ins_ended(self.house.keys, session, person, series, now)
 
     def waiting(self, session: Session, then: str, person: str, organisation: str, language: str) -> Waiting | None:
         """The app's request behind an address of /authorize, when it is this person's to answer."""

@@ -11,6 +11,7 @@ import gateway.consent.tables
 import gateway.ground.store.tables
 import gateway.ledger.tables
 import gateway.log.tables
+import gateway.notices.tables
 import gateway.organisations.tables
 import gateway.people.tables
 
@@ -23,6 +24,7 @@ TABLES = (
     gateway.authorization.tables,
     gateway.log.tables,
     gateway.ledger.tables,
+    gateway.notices.tables,
 )
 
 metadata = SQLModel.metadata

@@ -20,7 +20,9 @@ from gateway.errors import DeclarationError, Fault
 from gateway.ground.declarations import REQUIRED, Form, checks, digest, load, unknown
 from gateway.ground.declarations.form import Keys
 from gateway.ground.declarations.texts import look_alike
+from gateway.ground.http import fetching
 from gateway.ground.keys import keysets
+from gateway.settings import Settings
 
 GRANTS = ("authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code")
 NECESSITIES = ("required", "optional")
@@ -74,7 +76,18 @@ LATER: Keys = {
     "sector_identifier_uri": ("website", ""),
     "software_id": ("text", ""),
     "software_version": ("text", ""),
+    "post_logout_redirect_uris": ("addresses", []),
+    "backchannel_logout_uri": ("called", ""),
+    "backchannel_logout_session_required": ("flag", False),  # sid is in every logout token
+    "initiate_login_uri": ("website", ""),  # OpenID Connect Core §4
 }
+CALLED = ("backchannel_logout_uri",)  # addresses that the gateway itself calls
+
+
+def _none_or_texts(value: object) -> str | None:
+    return None if value == [] else checks.texts(value)
+
+
 FORM = Form(
     tables={
         "": {
@@ -130,6 +143,8 @@ FORM = Form(
         "necessity": NECESSITIES,
         "country": checks.matches(r"[A-Z]{2}", "write two capitals, as in FR"),
         "list": checks.texts,
+        "addresses": _none_or_texts,
+        "called": checks.matches(r"https?://[!-~]{1,490}", "write an https address"),
         "flag": checks.flag,
         "table": checks.table,
         "recipients": checks.tables("recipients"),
@@ -199,9 +214,10 @@ def _asks(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _redirects(document: Mapping[str, Any]) -> Iterator[Fault]:
     native = document.get("application_type") == "native"
-    for position, uri in enumerate(document["redirect_uris"]):
-        if wrong := addresses.fault(uri, native=native):
-            yield Fault(f"redirect_uris[{position}]", "is not an address we would send people to", wrong)
+    for key in ("redirect_uris", "post_logout_redirect_uris"):
+        for position, uri in enumerate(document.get(key, ())):
+            if wrong := addresses.fault(uri, native=native):
+                yield Fault(f"{key}[{position}]", "is not an address we would send people to", wrong)
 
 
 def _keys(document: Mapping[str, Any]) -> Iterator[Fault]:
@@ -249,10 +265,19 @@ Directory = Mapping[str, OrganisationFacts]
 
 
 def against(
-    document: Mapping[str, Any], catalogue: Catalogue, organisations: Mapping[str, OrganisationFacts]
+    document: Mapping[str, Any],
+    catalogue: Catalogue,
+    organisations: Mapping[str, OrganisationFacts],
+    settings: Settings,
 ) -> list[Fault]:
-    """Faults for purposes, organisations and data that this gateway does not have. `organisations`: id → its view."""
+    """Faults for purposes, organisations and data that this gateway does not have, and addresses that it would not
+    call. `organisations`: id → its view."""
     faults = [
+        Fault(key, "is not an address we would call", wrong)
+        for key in CALLED
+        if document.get(key) and (wrong := fetching.fault(document[key], settings))
+    ]
+    faults += [
         unknown(f"purposes[{position}]", code, catalogue.purposes)
         for position, code in enumerate(document["purposes"])
         if code not in catalogue.purposes

@@ -97,7 +97,7 @@ def _keep(house: "House", client_id: str, fields: Headers, body: bytes, offered:
     declared, now = members.declaration(said, None, "document"), house.clock()
     with house.store.write() as session:
         dynamic.check_names(session, declared)
-        row, _ = verbs.register(session, house.catalogue, declared, now)
+        row, _ = verbs.register(session, house.catalogue, house.settings, declared, now)
         row.document_tried_at, row.document_until = now, now + _fresh_for(_field(fields, b"cache-control"))
         session.add(row)
     signing.make_missing(house, now)

@@ -21,6 +21,7 @@ from gateway.ground.keys import hashed, same
 from gateway.ground.store.tables import directory_changed, directory_turn
 from gateway.log import Log
 from gateway.organisations.views import directory
+from gateway.settings import Settings
 
 
 def find(session: Session, client_id: str, access: str) -> App | None:
@@ -33,6 +34,7 @@ def find(session: Session, client_id: str, access: str) -> App | None:
 def register(
     session: Session,
     catalogue: Catalogue,
+    settings: Settings,
     declaration: AppDeclaration,
     access: str,
     invite_id: str | None,
@@ -41,21 +43,21 @@ def register(
     """The new app's row, and its secret if it has one. `access`: its fresh registration access token. Raises
     DeclarationError."""
     check_names(session, declaration)
-    row, secret = verbs.register(session, catalogue, declaration, now)
+    row, secret = verbs.register(session, catalogue, settings, declaration, now)
     row.access_sha256, row.invite_id = hashed(access), invite_id
     session.add(row)
     return row, secret
 
 
 def change(
-    session: Session, catalogue: Catalogue, row: App, declaration: AppDeclaration, now: datetime
+    session: Session, catalogue: Catalogue, settings: Settings, row: App, declaration: AppDeclaration, now: datetime
 ) -> tuple[App, str | None]:
     """Put a whole new registration in place of the old (RFC 7592 §2.2). Raises DeclarationError."""
     check_names(session, declaration)
     if row.metadata_.get("sector_identifier_uri") != declaration.document.get("sector_identifier_uri"):
         wrong = "decides by which sub people are known, which cannot change"
         raise DeclarationError(row.client_id, [Fault("sector_identifier_uri", wrong, "register anew")])
-    return verbs.register(session, catalogue, declaration, now)
+    return verbs.register(session, catalogue, settings, declaration, now)
 
 
 def delete(session: Session, log: Log, row: App, now: datetime) -> None:

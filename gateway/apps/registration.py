@@ -30,6 +30,8 @@ class Registration:
     introspection_alg: str  # introspection answers are JWTs, signed so (RFC 9701 §6); "": only where it asks for it
     id_token_alg: str  # ID tokens are signed so
     userinfo_alg: str  # the answer of /userinfo is a JWT, signed so; "": plain JSON
+    post_logout_redirect_uris: tuple[str, ...]  # where to go on after signing out here (RP-Initiated Logout §3.1)
+    backchannel_logout_uri: str  # where it is told of it (Back-Channel Logout §2.2); "": it is not
     scopes: tuple[str, ...]  # that it may ask for, besides those that mean nothing
     jwks: Mapping[str, Any]  # that hold now, wherever they stand
     jwks_uri: str  # where they stand; "": in the registration
@@ -75,6 +77,8 @@ def registration(row: App) -> Registration:
         introspection_alg=said.get("introspection_signed_response_alg") or "",
         id_token_alg=said.get("id_token_signed_response_alg") or profile.signed,
         userinfo_alg=said.get("userinfo_signed_response_alg") or "",
+        post_logout_redirect_uris=tuple(said.get("post_logout_redirect_uris") or ()),
+        backchannel_logout_uri=said.get("backchannel_logout_uri") or "",
         scopes=scopes_of(said),
         jwks=(row.jwks_read if said.get("jwks_uri") else said["jwks"]) or {"keys": []},
         jwks_uri=said.get("jwks_uri") or "",

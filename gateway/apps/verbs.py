@@ -15,11 +15,13 @@ from gateway.errors import BadRequest, DeclarationError, NotFound
 from gateway.ground.keys import fresh, hashed
 from gateway.ground.store.tables import directory_changed, directory_turn
 from gateway.organisations.views import directory
+from gateway.settings import Settings
 
 
 def register(
     session: Session,
     catalogue: Catalogue,
+    settings: Settings,
     declaration: AppDeclaration,
     now: datetime,
     new_secret: Callable[[], str] = fresh,
@@ -28,10 +30,10 @@ def register(
 
     A changed declaration keeps the secret as long as the method of authentication stays
     one by a secret. Raises DeclarationError when it names purposes, organisations or data
-    that this gateway does not have.
+    that this gateway does not have, or addresses that it would not call.
     """
     directory_turn(session)
-    faults = against(declaration.document, catalogue, directory(session))
+    faults = against(declaration.document, catalogue, directory(session), settings)
     if faults:
         raise DeclarationError(declaration.file, faults)
     row, secret = session.get(App, declaration.client_id), None

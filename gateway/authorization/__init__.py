@@ -13,11 +13,11 @@ has to be kept or cleaned up.
     clients      who calls                                    assertions        private_key_jwt
     binding      the key that the caller holds                request_objects   requests that the app has signed
     requests     a request, from first sight to spent code    dispatch          what comes next for it
-    responses    the answer to it, plain or signed            pages             /authorize
+    responses    the answer to it, plain or signed            pages, devices    /authorize; apps without a browser
     families     what descends from one code                  tokens, client_tokens   access tokens, of either kind
     grants       as apps see and end them                     unclaimed         what no app came for
-    openid       scopes and claims as details                 id_tokens         who signed in, signed
-    scopes       other scopes as details                      devices           apps without a browser
+    openid, scopes   scopes and claims as details             id_tokens, hints  who signed in, signed; coming back
+    logout       telling apps of who signed out               logout_pages      signing out because an app asks
     subjects, spending   its sub for a person; used once      registering, reading   apps that register themselves
     disclosing   what is told of an account, recorded         access_tokens     at resources of our own
     server, adapter   Authlib, untyped                        api, protocol, tabled, metadata   the doors; as tables

@@ -158,4 +158,5 @@ DEVICE = Endpoint(
 STEPPED = (PAR, TOKEN, REVOKE, INTROSPECT, USER_INFO, DEVICE, *GRANTS)
 # Their doors are made elsewhere.
 AUTHORIZE = Endpoint(parameters.AUTHORIZE, "/authorize", "authorization_endpoint", "")
+END_SESSION = Endpoint(parameters.END_SESSION, "/end-session", "end_session_endpoint", "")
 JWKS = Endpoint("jwks", "/jwks.json", "jwks_uri", "")

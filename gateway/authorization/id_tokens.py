@@ -6,7 +6,7 @@ from gateway.authorization import disclosing, openid
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.subjects import subject
-from gateway.authorization.tables import TokenFamily
+from gateway.ground.keys import KeyRing
 from gateway.ground.web.context import Context
 
 LIFE_SECONDS = 300
@@ -30,7 +30,7 @@ def issue(ctx: Context, call: EndpointCall, granted: GrantedFamily, nonce: str |
         "auth_time": family.auth_time,
         "acr": openid.acr(family.amr.split()),
         "amr": family.amr.split(),
-        "sid": sid(ctx, family),
+        "sid": sid(house.keys, family.sign_in, family.client_id),
     }
     if nonce is not None:
         claims["nonce"] = nonce
@@ -44,6 +44,6 @@ def issue(ctx: Context, call: EndpointCall, granted: GrantedFamily, nonce: str |
     return house.keys.sign(claims, typ="JWT", algorithm=call.client.id_token_alg)
 
 
-def sid(ctx: Context, family: TokenFamily) -> str:
-    """Names the sign-in to this app, and to no other (Back-Channel Logout §2.1)."""
-    return ctx.house.keys.mac("sid", family.sign_in, family.client_id)
+def sid(keys: KeyRing, series: str, client_id: str) -> str:
+    """Names a series of sign-ins to this app, and to no other (Back-Channel Logout §2.1)."""
+    return keys.mac("sid", series, client_id)

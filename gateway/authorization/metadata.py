@@ -35,6 +35,9 @@ def server(house: House, protocol: Protocol, organisations: list[OrganisationVie
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": list(rules.SIGNS),
         "userinfo_signing_alg_values_supported": list(rules.SIGNS),
+        # Front-channel logout and session management need cookies in frames of other sites: not offered, and not named.
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
         "protected_resources": [resource_url(settings, one.id) for one in organisations],
     }
     hidden = () if settings.mtls_public_url else BY_CERTIFICATE

@@ -21,7 +21,7 @@ from gateway.settings import LANGUAGES
 AUTHORIZE, PAR, TOKEN, REVOKE, INTROSPECT = "authorize", "par", "token", "revoke", "introspect"
 GRANT, GRANT_END, UK_CONSENT, UK_CONSENT_END = "grant", "grant_end", "uk_consent", "uk_consent_end"
 ARRANGEMENT_END = "arrangement_end"
-USERINFO, DEVICE = "userinfo", "device_authorization"
+USERINFO, DEVICE, END_SESSION = "userinfo", "device_authorization", "end-session"
 _ASKING = (AUTHORIZE, PAR)
 _LATER = (DEVICE,)  # requests that are answered without a redirect
 _APPS = (PAR, TOKEN, REVOKE, INTROSPECT, ARRANGEMENT_END, *_LATER)  # where an app says who it is
@@ -55,12 +55,12 @@ SIGNED_FROM = ("client_id", "client_secret", "client_assertion", "client_asserti
 # In the order in which an authorization request is checked: redirect_uri and state first, because errors of the later
 # parameters are answered with them.
 PARAMETERS = (
-    Parameter("client_id", (AUTHORIZE, *_APPS)),
+    Parameter("client_id", (AUTHORIZE, END_SESSION, *_APPS)),
     Parameter("client_secret", _APPS),
     Parameter("client_assertion", _APPS),
     Parameter("client_assertion_type", _APPS),
     Parameter("redirect_uri", (*_ASKING, TOKEN), checks.redirect_uri),
-    Parameter("state", _ASKING, checks.state),
+    Parameter("state", (*_ASKING, END_SESSION), checks.state),
     # False must be said: a missing member would mean true (OpenID Connect Discovery §3).
     Parameter("request", _ASKING, says=_SIGNED),
     Parameter("request_uri", _ASKING, says={"request_uri_parameter_supported": False}),
@@ -79,7 +79,12 @@ PARAMETERS = (
     Parameter("dpop_jkt", (*_ASKING, *_LATER), checks.dpop_jkt, _PROOFS),
     Parameter("resource", (*_ASKING, *_LATER, TOKEN), checks.resource, many=True),
     Parameter("nonce", _ASKING, checks.nonce),
-    Parameter("ui_locales", (*_ASKING, *_LATER), checks.ui_locales, {"ui_locales_supported": list(LANGUAGES)}),
+    Parameter(
+        "ui_locales",
+        (*_ASKING, *_LATER, END_SESSION),
+        checks.ui_locales,
+        {"ui_locales_supported": list(LANGUAGES)},
+    ),
     Parameter("prompt", _ASKING, checks.prompt, {"prompt_values_supported": sorted(rules.PROMPTS)}),
     Parameter("max_age", _ASKING, checks.max_age),
     Parameter("grant_management_action", (*_ASKING, *_LATER), checks.grant_management_action, _ACTIONS),
@@ -97,6 +102,9 @@ PARAMETERS = (
     Parameter("refresh_token", (TOKEN,)),
     Parameter("token", (REVOKE, INTROSPECT)),
     Parameter("token_type_hint", (REVOKE, INTROSPECT)),
+    Parameter("id_token_hint", (END_SESSION,)),
+    Parameter("logout_hint", (END_SESSION,)),  # the ID token says it better
+    Parameter("post_logout_redirect_uri", (END_SESSION,)),
     Parameter("cdr_arrangement_id", (ARRANGEMENT_END,)),
 )
 _NAMES = frozenset(parameter.name for parameter in PARAMETERS)

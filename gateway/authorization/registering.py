@@ -248,7 +248,9 @@ def _create(
     if call.invite_id is not None and not dynamic.spend(session, call.invite_id, now):
         raise _challenged()
     access = fresh()
-    row, secret = dynamic.register(session, call.ctx.house.catalogue, declared, access, call.invite_id, now)
+    row, secret = dynamic.register(
+        session, call.ctx.house.catalogue, call.ctx.house.settings, declared, access, call.invite_id, now
+    )
     if found.jwks is not None:
         elsewhere.keep_keys(row, found.jwks, now)
     return answers.json(_told(call.ctx, row, access, secret, _statement(call)), 201)
@@ -260,7 +262,7 @@ def _replace(
     row = dynamic.find(session, call.client_id, call.access)
     if row is None:  # deleted meanwhile
         raise _challenged()
-    row, secret = dynamic.change(session, call.ctx.house.catalogue, row, declared, now)
+    row, secret = dynamic.change(session, call.ctx.house.catalogue, call.ctx.house.settings, row, declared, now)
     if found.jwks is not None:
         elsewhere.keep_keys(row, found.jwks, now)
     return answers.json(_told(call.ctx, row, call.access, secret, _statement(call)))

@@ -159,7 +159,7 @@ def grant(row: AuthorizationRequest, keys: KeyRing, caller: Caller, now: datetim
     code = keys.mac("code", row.id)
     if not row.outcome:
         row.outcome, row.auth_time = "granted", int(caller.auth_time.timestamp())
-        row.amr, row.sign_in = " ".join(caller.methods), caller.sign_in
+        row.amr, row.sign_in = " ".join(caller.methods), caller.in_series
     if row.code_sha256 is None:
         row.code_sha256, row.code_expires_at = hashed(code), now + timedelta(seconds=seconds)
     return code

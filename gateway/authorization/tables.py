@@ -11,9 +11,10 @@ from gateway.ground.store.tables import BIG, where
 class AuthorizationRequest(SQLModel, table=True):
     """A pushed (or plain) authorization request, until its code is spent and after."""
 
-    __table_args__ = (  # for finding the rows to delete, granted or not (gateway/retention.py)
+    __table_args__ = (  # for finding rows: to delete, granted or not (gateway/retention.py); whose sign-in ended
         Index("ix_authorizationrequest_unopened", "expires_at", **where("opened_by IS NULL")),
         Index("ix_authorizationrequest_opened", "expires_at", **where("opened_by IS NOT NULL")),
+        Index("ix_authorizationrequest_sign_in", "sign_in", **where("redeemed_at IS NULL")),
     )
     id: str = Field(primary_key=True)  # SHA-256 of the request_uri's secret
     client_id: str = Field(foreign_key="app.client_id", index=True)
@@ -43,7 +44,7 @@ class AuthorizationRequest(SQLModel, table=True):
     interval: int = 0  # seconds between two polls
     auth_time: int | None = Field(default=None, sa_type=BIG)  # epoch seconds of the sign-in behind the outcome
     amr: str = ""  # its methods
-    sign_in: str = ""  # its id
+    sign_in: str = ""  # its series (`Caller.in_series`)
     code_sha256: str | None = Field(default=None, unique=True)  # of the code, or of what the app polls with
     code_expires_at: datetime | None = None
     redeemed_at: datetime | None = None  # set once, by the conditional UPDATE that spends the code
@@ -61,7 +62,7 @@ class TokenFamily(SQLModel, table=True):
     auth_time: int = Field(sa_type=BIG)  # epoch seconds of the sign-in behind it
     version: int = 0  # of the terms when it started (consent.tables.Consent.tokens_from)
     amr: str = ""  # methods of that sign-in
-    sign_in: str = ""  # its id
+    sign_in: str = Field(default="", index=True)  # its series
     scope: str = "data_access"
     claims: str = ""  # as in the request
     resource: str = ""  # to which its tokens are limited, as in the request

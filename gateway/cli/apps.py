@@ -14,7 +14,7 @@ from gateway.cli.tables import table
 from gateway.errors import DeclarationError
 
 if TYPE_CHECKING:
-    from gateway.catalogue import Catalogue
+    from gateway.house import House
 
 commands = typer.Typer(no_args_is_help=True, help="Apps that want to use people's data.", rich_markup_mode=None)
 _SHOWN = 12  # characters of the hash of an initial access token by which it is called
@@ -46,7 +46,7 @@ def add(
         try:
             found = [declare.read(path, redirect_uris=redirect_uri) for path in files]
             with house.store.write() as session:
-                made = [_registered(session, house.catalogue, declaration) for declaration in found]
+                made = [_registered(session, house, declaration) for declaration in found]
         except DeclarationError as error:
             stop(str(error), NO)
         signing.make_missing(house, datetime.now(UTC))
@@ -59,14 +59,14 @@ def add(
             _tell(secret)
 
 
-def _registered(session: Session, catalogue: "Catalogue", declaration: Any) -> tuple[str, str | None]:
+def _registered(session: Session, house: "House", declaration: Any) -> tuple[str, str | None]:
     """(what to tell, the secret if one was made)."""
     from gateway.apps import verbs
     from gateway.apps.tables import App
 
     row = session.get(App, declaration.client_id)
     before = {**row.metadata_, "verified": row.verified} if row else None
-    row, secret = verbs.register(session, catalogue, declaration, datetime.now(UTC))
+    row, secret = verbs.register(session, house.catalogue, house.settings, declaration, datetime.now(UTC))
     after = {**row.metadata_, "verified": row.verified}
     return changes.told(row.client_id, before, after, added="registered"), secret
 

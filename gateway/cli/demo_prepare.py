@@ -4,7 +4,7 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from sqlmodel import Session
@@ -13,9 +13,6 @@ from gateway.cli.demo_setup import APPS, CHECKOUT, ORGANISATIONS, PASSWORD
 from gateway.cli.opening import is_there, opened, settings, stop, where
 from gateway.ground.calendar.instants import local_day
 from gateway.house import House
-
-if TYPE_CHECKING:
-    from gateway.catalogue import Catalogue
 
 
 def demo_prepare(
@@ -30,7 +27,7 @@ def demo_prepare(
         with house.store.write() as session:
             _add_organisations(session, house, addresses, now)
         with house.store.write() as session:
-            _add_apps(session, house.catalogue, addresses, folder, now)
+            _add_apps(session, house, addresses, folder, now)
         _add_people(house, now)
 
 
@@ -52,7 +49,7 @@ def _add_organisations(session: Session, house: House, addresses: dict[str, str]
         declare.add(session, house, declare.read(path, house.catalogue, base_url=addresses[name]), now)
 
 
-def _add_apps(session: Session, catalogue: "Catalogue", addresses: dict[str, str], folder: Path, now: datetime) -> None:
+def _add_apps(session: Session, house: "House", addresses: dict[str, str], folder: Path, now: datetime) -> None:
     """Register the apps. A secret is only told at registration, so the demo stores it for the app's process."""
     from gateway.apps import declare, verbs
     from gateway.apps.profiles import BY_SECRET
@@ -62,7 +59,7 @@ def _add_apps(session: Session, catalogue: "Catalogue", addresses: dict[str, str
     for name in APPS:
         path = CHECKOUT / "examples" / "apps" / f"{name}.toml"
         declaration = declare.read(path, redirect_uris=[f"{addresses[name]}/callback"])
-        _, secret = verbs.register(session, catalogue, declaration, now)
+        _, secret = verbs.register(session, house.catalogue, house.settings, declaration, now)
         if secret:
             shared[name] = secret
         elif declaration.auth_method in BY_SECRET and name not in shared:

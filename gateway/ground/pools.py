@@ -44,6 +44,7 @@ DUTIES: Mapping[str, Duty] = {
     "download": Duty(threads=2, line=0, each=1, seconds=120),  # many calls, one after the other
     "renewal": Duty(threads=4, line=32, seconds=15),  # renewing the credential of a link, for data calls
     "telling": Duty(threads=1, line=0, seconds=15),  # telling organisations of links that have ended
+    "notice": Duty(threads=4, line=0),  # telling apps something, by the party of their hosts
     "name": Duty(threads=1, line=8),  # the system's resolver, by host: it has its own, long deadlines
     "keys": Duty(threads=1),  # reading the token keys again, for a token whose key is not known yet
     "compile": Duty(threads=1),  # compiling grants, on one connection of their own

@@ -19,6 +19,7 @@ from gateway.ground.web.doors import Door, Later
 from gateway.ground.web.marks import N_
 from gateway.people import accounts, passkeys, passwords, sign_ins, throttle, totp
 from gateway.people.sign_in_pages import TOO_MANY, WRONG_CODE, WRONG_PASSKEY
+from gateway.people.sign_ins import SignInsEnded
 from gateway.people.steps import account, chosen_language, recently, today
 from gateway.people.tables import Person, RecoveryCode
 from gateway.people.words import METHODS
@@ -118,7 +119,7 @@ def _password_page(ctx: Context, person: Person, wrong: dict[str, str], status: 
     return ctx.page("people/password.html", status, person=person, wrong=wrong)
 
 
-def save_password(ctx: Context) -> Response | Later:
+def save_password(ended: SignInsEnded, ctx: Context) -> Response | Later:
     """Change the password and end all other sign-ins. 400 for a wrong old or weak new one, 429 after too many tries."""
     again = recently(ctx)
     if again:
@@ -136,10 +137,10 @@ def save_password(ctx: Context) -> Response | Later:
         response = _password_page(ctx, person, {"old": TOO_MANY}, 429)
         response.headers["Retry-After"] = str(error.retry_after)
         return response
-    return Later("password", "", partial(_change_password, ctx, person, old, kept))
+    return Later("password", "", partial(_change_password, ended, ctx, person, old, kept))
 
 
-def _change_password(ctx: Context, person: Person, old: str, kept: str | None) -> Response:
+def _change_password(ended: SignInsEnded, ctx: Context, person: Person, old: str, kept: str | None) -> Response:
     house, counts = ctx.house, throttle.of(ctx.house)
     wrong = {}
     if kept and not passwords.verify(kept, old):
@@ -157,7 +158,7 @@ def _change_password(ctx: Context, person: Person, old: str, kept: str | None) -
         if row is None or row.password_hash != kept:  # changed by another request while this one hashed
             return _password_page(ctx, person, {"old": WRONG_PASSWORD}, 400)
         accounts.change_password(session, house.log, row, hashed, ctx.now)
-        sign_ins.end_all(session, person.id, ctx.now, but=ctx.person.sign_in)
+        sign_ins.end_all(session, ended, person.id, ctx.now, but=ctx.person.sign_in)
     return _done(ctx, "password")
 
 
@@ -192,7 +193,7 @@ def _setup(ctx: Context) -> str:
     return f"totp-setup:{ctx.person.sign_in}"
 
 
-def codes_on(ctx: Context) -> Response:
+def codes_on(ended: SignInsEnded, ctx: Context) -> Response:
     """Switch one-time codes on once a first one is right, and show the recovery codes. 400 for a wrong one."""
     again = recently(ctx)
     if again:
@@ -209,7 +210,7 @@ def codes_on(ctx: Context) -> Response:
         return _codes_page(ctx, person, secret, WRONG_CODE)
     chance = [fresh_bytes(10) for _ in range(totp.RECOVERY_CODES)]
     codes = totp.switch_on(ctx.session, keys, ctx.house.log, person, secret, step, chance, ctx.now)
-    sign_ins.end_all(ctx.session, person.id, ctx.now, but=ctx.person.sign_in)
+    sign_ins.end_all(ctx.session, ended, person.id, ctx.now, but=ctx.person.sign_in)
     return ctx.page("people/recovery.html", codes=codes)
 
 
@@ -268,30 +269,47 @@ def remove_passkey(ctx: Context) -> Response:
 # ---- own sign-ins
 
 
-def end_sign_in(ctx: Context) -> Response:
+def end_sign_in(ended: SignInsEnded, ctx: Context) -> Response:
     """End the sign-in of the given handle, or with "others" all sign-ins but this one."""
     wanted, caller = ctx.form.get("sign_in", ""), ctx.person
     if wanted == "others":
-        sign_ins.end_all(ctx.session, caller.person, ctx.now, but=caller.sign_in)
+        sign_ins.end_all(ctx.session, ended, caller.person, ctx.now, but=caller.sign_in)
         return _done(ctx, "sign_ins")
     for row in sign_ins.of_person(ctx.session, caller.person, ctx.now):
         if same(sign_ins.handle(ctx.house.keys, row), wanted):
-            sign_ins.end(ctx.session, row.id, ctx.now)
+            sign_ins.end(ctx.session, ended, row, ctx.now)
             return _done(ctx, "sign_in")
     raise NotFound
 
 
-DOORS = [
-    Door("/account", show, person=True, name="account"),
-    Door("/account/details", show_details, person=True, name="details_page"),
-    Door("/account/details", save_details, methods=("POST",), person=True, opens="write"),
-    Door("/account/password", show_password, person=True, name="password_page"),
-    Door("/account/password", save_password, methods=("POST",), person=True, opens="none"),
-    Door("/account/codes", show_codes, person=True, name="codes_page"),
-    Door("/account/codes", codes_on, methods=("POST",), person=True, opens="write"),
-    Door("/account/codes/off", codes_off, methods=("POST",), person=True, opens="write"),
-    Door("/account/passkeys/add", show_passkey, person=True, name="add_passkey_page"),
-    Door("/account/passkeys/add", add_passkey, methods=("POST",), person=True, opens="write"),
-    Door("/account/passkeys/remove", remove_passkey, methods=("POST",), person=True, opens="write"),
-    Door("/account/sign-ins/end", end_sign_in, methods=("POST",), person=True, opens="write"),
-]
+def doors(ended: SignInsEnded) -> list[Door]:
+    return [
+        Door("/account", show, person=True, name="account"),
+        Door("/account/details", show_details, person=True, name="details_page"),
+        Door("/account/details", save_details, methods=("POST",), person=True, opens="write"),
+        Door("/account/password", show_password, person=True, name="password_page"),
+        Door(
+            "/account/password",
+            partial(save_password, ended),
+            methods=("POST",),
+            person=True,
+            name="save_password",
+            opens="none",
+        ),
+        Door("/account/codes", show_codes, person=True, name="codes_page"),
+        Door(
+            "/account/codes", partial(codes_on, ended), methods=("POST",), person=True, name="codes_on", opens="write"
+        ),
+        Door("/account/codes/off", codes_off, methods=("POST",), person=True, opens="write"),
+        Door("/account/passkeys/add", show_passkey, person=True, name="add_passkey_page"),
+        Door("/account/passkeys/add", add_passkey, methods=("POST",), person=True, opens="write"),
+        Door("/account/passkeys/remove", remove_passkey, methods=("POST",), person=True, opens="write"),
+        Door(
+            "/account/sign-ins/end",
+            partial(end_sign_in, ended),
+            methods=("POST",),
+            person=True,
+            name="end_sign_in",
+            opens="write",
+        ),
+    ]

@@ -15,6 +15,7 @@ from gateway.ground.web.doors import Door
 from gateway.log import reading
 from gateway.log.tally import WINDOW
 from gateway.people import account_pages, preference_pages, register_pages, sign_in_pages
+from gateway.people.sign_ins import SignInsEnded
 from gateway.people.steps import account, today
 
 
@@ -44,13 +45,13 @@ def _running(ctx: Context, person: str, state: State) -> int:
     return ctx.session.exec(live).one()
 
 
-def doors(linked: Callable[[Session, str], int]) -> list[Door]:
-    """`linked`: counts the organisations a person is linked with. It is handed in, because links belong to a room that
-    this one may not import."""
+def doors(linked: Callable[[Session, str], int], ended: SignInsEnded) -> list[Door]:
+    """`linked`: counts the organisations a person is linked with. `ended`: tells apps of sign-ins that end. They are
+    handed in, because links and apps belong to rooms that this one may not import."""
     return [
         Door("/", partial(home, linked), name="home"),
         *register_pages.DOORS,
-        *sign_in_pages.DOORS,
-        *account_pages.DOORS,
+        *sign_in_pages.doors(ended),
+        *account_pages.doors(ended),
         *preference_pages.DOORS,
     ]

@@ -19,6 +19,7 @@ from gateway.ground.web.doors import Door, Later
 from gateway.ground.web.marks import N_
 from gateway.log import Event
 from gateway.people import accounts, passkeys, passwords, sign_ins, throttle, totp
+from gateway.people.sign_ins import SignInsEnded
 from gateway.people.steps import is_again, next_path, onward
 from gateway.people.tables import Person
 from gateway.people.words import browser
@@ -74,7 +75,7 @@ def _why(ctx: Context) -> str:
     return ctx.house.translations.of(ctx.language).gettext(text) if text else ""
 
 
-def sign_in(ctx: Context) -> Response | Later:
+def sign_in(ended: SignInsEnded, ctx: Context) -> Response | Later:
     """Check the password and sign in, or go on to the one-time code. 400 for a wrong one, 429 after too many tries."""
     house, password = ctx.house, ctx.form.get("password", "")
     with house.store.read() as session:
@@ -88,10 +89,12 @@ def sign_in(ctx: Context) -> Response | Later:
         counts.spend("account", who)
     except TooMany as error:
         return _sign_in_page(ctx, written, 429, TOO_MANY, error.retry_after)
-    return Later("password", "", partial(_by_password, ctx, person, email, written, password, who))
+    return Later("password", "", partial(_by_password, ended, ctx, person, email, written, password, who))
 
 
-def _by_password(ctx: Context, person: Person | None, email: str, written: str, password: str, who: str) -> Response:
+def _by_password(
+    ended: SignInsEnded, ctx: Context, person: Person | None, email: str, written: str, password: str, who: str
+) -> Response:
     house, counts, network = ctx.house, throttle.of(ctx.house), client_network(ctx.request, ctx.house.settings)
     kept = person.password_hash if person else None
     if not passwords.verify(kept, password) or person is None:
@@ -114,7 +117,7 @@ def _by_password(ctx: Context, person: Person | None, email: str, written: str, 
             return _sign_in_page(ctx, written, 429, TOO_MANY, error.retry_after)
         now_kept.password_hash = anew or kept
         session.add(now_kept)
-        return _enter(ctx, session, now_kept, "pwd", complete=now_kept.totp_sealed is None)
+        return _enter(ended, ctx, session, now_kept, "pwd", complete=now_kept.totp_sealed is None)
 
 
 def sign_in_outlived(ctx: Context) -> Response:
@@ -142,11 +145,13 @@ def _known(ctx: Context) -> str:
     return cookies.read(ctx.request, cookies.KNOWN, ctx.house.settings)
 
 
-def _enter(ctx: Context, session: Session, person: Person, methods: str, *, complete: bool = True) -> Response:
+def _enter(
+    ended: SignInsEnded, ctx: Context, session: Session, person: Person, methods: str, *, complete: bool = True
+) -> Response:
     """Begin a sign-in. Its cookie replaces the one the browser had, and that sign-in ends."""
     house = ctx.house
     secret = fresh()
-    sign_ins.end_by_secret(session, cookies.read(ctx.request, cookies.SIGN_IN, house.settings), ctx.now)
+    series = sign_ins.take_place(session, ended, _cookie(ctx), person.id, ctx.now)
     sign_ins.begin(
         session,
         person,
@@ -156,6 +161,7 @@ def _enter(ctx: Context, session: Session, person: Person, methods: str, *, comp
         now=ctx.now,
         browser=browser(ctx.request.headers.get("user-agent", "")),
         complete=complete,
+        series=series,
     )
     ctx.set_cookies.append((cookies.SIGN_IN, secret, None))
     if not complete:
@@ -182,7 +188,7 @@ def _second_page(ctx: Context, status: int = 200, wrong: str = "") -> Response:
     return ctx.page("people/second.html", status, wrong=wrong, here=onward(ctx, "/sign-in/second"), back=next_path(ctx))
 
 
-def second(ctx: Context) -> Response:
+def second(ended: SignInsEnded, ctx: Context) -> Response:
     """Check the one-time code, or a recovery code, and sign in. 400 for a wrong one, 429 after too many tries."""
     house = ctx.house
     owing = sign_ins.owing_second_factor(ctx.session, _cookie(ctx), ctx.now)
@@ -208,7 +214,7 @@ def second(ctx: Context) -> Response:
         counts.failed(person.email, ctx.session)
         return _second_page(ctx, 400, WRONG_CODE)
     counts.forgive("code", person.id, ctx.session)
-    return _enter(ctx, ctx.session, person, methods)
+    return _enter(ended, ctx, ctx.session, person, methods)
 
 
 def _cookie(ctx: Context) -> str:
@@ -242,18 +248,18 @@ def _ceremony(ctx: Context) -> passkeys.Ceremony:
     return passkeys.Ceremony(ctx.house.keys, ctx.house.settings, "sign_in", ctx.csrf)
 
 
-def passkey(ctx: Context) -> Response:
+def passkey(ended: SignInsEnded, ctx: Context) -> Response:
     """Check the passkey's answer and sign in. 400 when it is not accepted, 429 after too many tries."""
     house, network = ctx.house, client_network(ctx.request, ctx.house.settings)
     counts = throttle.of(house)
     try:
         counts.check("network", network, ctx.session)
-        return _by_passkey(ctx, counts, network)
+        return _by_passkey(ended, ctx, counts, network)
     except TooMany:
         return _passkey_page(ctx, 429, TOO_MANY)
 
 
-def _by_passkey(ctx: Context, counts: throttle.Throttle, network: str) -> Response:
+def _by_passkey(ended: SignInsEnded, ctx: Context, counts: throttle.Throttle, network: str) -> Response:
     """Raises TooMany."""
     house, form = ctx.house, ctx.form
     word, answer = form.get("challenge", ""), form.get("answer", "")
@@ -263,28 +269,56 @@ def _by_passkey(ctx: Context, counts: throttle.Throttle, network: str) -> Respon
         counts.spend("network", network, ctx.session)
         return _passkey_page(ctx, 400, WRONG_PASSKEY)
     counts.check_last("network", network, ctx.session)
-    return _enter(ctx, ctx.session, person, "hwk user")
+    return _enter(ended, ctx, ctx.session, person, "hwk user")
 
 
 # ---- out
 
 
-def sign_out(ctx: Context) -> Response:
+def sign_out(ended: SignInsEnded, ctx: Context) -> Response:
     """Sign out. "Not you?" posts here as well, with a `next` that leads back to the same request."""
-    if ctx.caller:
-        sign_ins.sign_out(ctx.session, ctx.house.log, ctx.caller, ctx.now)
-    else:
-        sign_ins.end_by_secret(ctx.session, _cookie(ctx), ctx.now)
-    ctx.set_cookies.append((cookies.SIGN_IN, "", 0))
+    leave(ended, ctx)
     return ctx.go(next_path(ctx))
 
 
-DOORS = [
-    Door("/sign-in", show_sign_in, name="sign_in_page"),
-    Door("/sign-in", sign_in, methods=("POST",), opens="none", outlived=sign_in_outlived),
-    Door("/sign-in/second", show_second, name="second_page"),
-    Door("/sign-in/second", second, methods=("POST",), opens="write", outlived=step_outlived),
-    Door("/sign-in/passkey", show_passkey, name="passkey_page"),
-    Door("/sign-in/passkey", passkey, methods=("POST",), opens="write", outlived=step_outlived),
-    Door("/sign-out", sign_out, methods=("POST",), opens="write"),
-]
+def leave(ended: SignInsEnded, ctx: Context) -> None:
+    """End the sign-in of this browser; what is shown next is for somebody who has not signed in."""
+    if ctx.caller:
+        sign_ins.sign_out(ctx.session, ctx.house.log, ended, ctx.caller, ctx.now)
+    else:
+        sign_ins.end_by_secret(ctx.session, ended, _cookie(ctx), ctx.now)
+    ctx.set_cookies.append((cookies.SIGN_IN, "", 0))
+    ctx.caller = None
+
+
+def doors(ended: SignInsEnded) -> list[Door]:
+    return [
+        Door("/sign-in", show_sign_in, name="sign_in_page"),
+        Door(
+            "/sign-in",
+            partial(sign_in, ended),
+            methods=("POST",),
+            name="sign_in",
+            opens="none",
+            outlived=sign_in_outlived,
+        ),
+        Door("/sign-in/second", show_second, name="second_page"),
+        Door(
+            "/sign-in/second",
+            partial(second, ended),
+            methods=("POST",),
+            name="second",
+            opens="write",
+            outlived=step_outlived,
+        ),
+        Door("/sign-in/passkey", show_passkey, name="passkey_page"),
+        Door(
+            "/sign-in/passkey",
+            partial(passkey, ended),
+            methods=("POST",),
+            name="passkey",
+            opens="write",
+            outlived=step_outlived,
+        ),
+        Door("/sign-out", partial(sign_out, ended), methods=("POST",), name="sign_out", opens="write"),
+    ]

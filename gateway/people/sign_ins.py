@@ -2,10 +2,16 @@
 
 While the second factor is still to be given, `complete` is false. Such a sign-in only gives access to the page of the
 second factor, and is then replaced by a new one with a new secret.
+
+Whoever confirms that it is she gets a new sign-in in the place of the one she had: the two are of one series, which
+goes on. When a series ends by somebody's doing (she signs out, here or from elsewhere, changes her password, or
+somebody else signs in with the browser), the rooms that are concerned are told in the same transaction
+(`SignInsEnded`). By mere expiry nobody is told: nobody has left, and an app lets its own sessions expire as it likes.
 """
 
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Protocol
 
 from sqlalchemy import update
 from sqlmodel import Session, col, select
@@ -15,6 +21,12 @@ from gateway.ground.web.context import Caller
 from gateway.log import Event, Log
 from gateway.people.tables import Person, SignIn
 from gateway.settings import Settings
+
+
+class SignInsEnded(Protocol):
+    def __call__(self, session: Session, person: str, series: list[str], now: datetime) -> None:
+        """These series of sign-ins of a person have ended, in this transaction. In it, too, is written what follows."""
+
 
 SECOND_FACTOR_MINUTES = 10
 _NOTE_EVERY = timedelta(minutes=1)  # `seen_at` is written at most this often
@@ -30,6 +42,7 @@ def begin(
     now: datetime,
     browser: str = "",
     complete: bool = True,
+    series: str = "",
 ) -> SignIn:
     """Begin a sign-in with a new `secret` (fresh, 256 bits). Old sign-ins stay, unless the caller ends them."""
     length = timedelta(hours=settings.session_hours) if complete else timedelta(minutes=SECOND_FACTOR_MINUTES)
@@ -38,6 +51,7 @@ def begin(
         person_id=person.id,
         at=now,
         methods=methods,
+        series=series,
         complete=complete,
         browser=browser,
         idle_minutes=settings.session_idle_minutes,
@@ -65,6 +79,7 @@ def identify(session: Session, secret: str, now: datetime) -> Caller | None:
         auth_time=row.at,
         methods=tuple(row.methods.split()),
         sign_in=row.id,
+        series=row.series,
         seen=partial(note_seen, id=row.id, now=now) if now - row.seen_at >= _NOTE_EVERY else None,
         wards=partial(_wards, guardian=person.id),
     )
@@ -92,26 +107,50 @@ def owing_second_factor(session: Session, secret: str, now: datetime) -> tuple[S
     return row, person
 
 
-def end(session: Session, id: str, now: datetime) -> bool:
+def end(session: Session, ended: SignInsEnded, row: SignIn, now: datetime) -> bool:
     """End a sign-in. False: it had already ended."""
-    ending = update(SignIn).where(col(SignIn.id) == id, col(SignIn.ended_at).is_(None)).values(ended_at=now)
+    if not _end(session, row, now):
+        return False
+    ended(session, row.person_id, [row.series or row.id], now)
+    return True
+
+
+def _end(session: Session, row: SignIn, now: datetime) -> bool:
+    ending = update(SignIn).where(col(SignIn.id) == row.id, col(SignIn.ended_at).is_(None)).values(ended_at=now)
     return bool(session.execute(ending).rowcount)  # type: ignore[attr-defined]
 
 
-def end_by_secret(session: Session, secret: str, now: datetime) -> bool:
+def end_by_secret(session: Session, ended: SignInsEnded, secret: str, now: datetime) -> bool:
     """End the sign-in with this secret, also one that lacks its second factor."""
-    return bool(secret) and end(session, hashed(secret), now)
+    row = session.get(SignIn, hashed(secret)) if secret else None
+    return row is not None and end(session, ended, row, now)
 
 
-def end_all(session: Session, person: str, now: datetime, *, but: str = "") -> int:
+def take_place(session: Session, ended: SignInsEnded, secret: str, person: str, now: datetime) -> str:
+    """End the sign-in with this secret for the next one in the same browser, by this person. Returns the series that
+    goes on; "": a new one begins, since there was none, it had ended, or it was somebody else's."""
+    row = session.get(SignIn, hashed(secret)) if secret else None
+    if row is None:
+        return ""
+    if row.person_id != person:
+        end(session, ended, row, now)
+        return ""
+    return row.series or row.id if _end(session, row, now) else ""
+
+
+def end_all(session: Session, ended: SignInsEnded, person: str, now: datetime, *, but: str = "") -> int:
     """End all sign-ins of a person except `but`. Returns how many ended."""
     theirs = (col(SignIn.person_id) == person, col(SignIn.ended_at).is_(None), col(SignIn.id) != but)
-    ended = session.execute(update(SignIn).where(*theirs).values(ended_at=now))
-    return int(ended.rowcount)  # type: ignore[attr-defined]
+    ending = update(SignIn).where(*theirs).values(ended_at=now).returning(col(SignIn.id), col(SignIn.series))
+    rows = session.execute(ending.execution_options(synchronize_session=False)).all()
+    if rows:
+        ended(session, person, sorted({series or id for id, series in rows}), now)
+    return len(rows)
 
 
-def sign_out(session: Session, log: Log, caller: Caller, now: datetime) -> None:
-    if end(session, caller.sign_in, now):
+def sign_out(session: Session, log: Log, ended: SignInsEnded, caller: Caller, now: datetime) -> None:
+    row = session.get(SignIn, caller.sign_in)
+    if row is not None and end(session, ended, row, now):
         log.record(session, Event("signed_out", caller.person, now))
 
 

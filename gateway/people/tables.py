@@ -46,6 +46,7 @@ class SignIn(SQLModel, table=True):
     person_id: str = Field(foreign_key="person.id", index=True)
     at: datetime  # auth_time
     methods: str  # amr, space separated: "pwd", "pwd otp", "hwk user"
+    series: str = ""  # id of the first sign-in that this one goes on from, in the same browser; "": it is the first
     complete: bool = True  # False: the second factor is missing, so the person is not signed in
     browser: str = ""  # "Firefox on Linux": helps the person to recognise the sign-in
     idle_minutes: int = 60  # the sign-in ends when no page was opened for this long

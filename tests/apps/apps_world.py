@@ -83,7 +83,7 @@ class World:
 
     def register(self, **changes: Any) -> tuple[App, str | None]:
         with self.house.store.write() as session:
-            return verbs.register(session, self.house.catalogue, parsed(**changes), NOW)
+            return verbs.register(session, self.house.catalogue, self.house.settings, parsed(**changes), NOW)
 
     def generation(self) -> int:
         with self.house.store.read() as session:

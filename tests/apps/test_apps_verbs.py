@@ -114,9 +114,10 @@ def test_other_rooms_see_what_was_declared(world):
 def browser(world, tmp_path):
     (tmp_path / "logo.svg").write_text(LOGO)
     with world.house.store.write() as session:
-        verbs.register(session, world.house.catalogue, declare.parse(good(logo="logo.svg"), tmp_path / "app.toml"), NOW)
+        pictured = declare.parse(good(logo="logo.svg"), tmp_path / "app.toml")
+        verbs.register(session, world.house.catalogue, world.house.settings, pictured, NOW)
         plain = declare.parse(good(client_id="plain"), Path("app.toml"))
-        verbs.register(session, world.house.catalogue, plain, NOW)
+        verbs.register(session, world.house.catalogue, world.house.settings, plain, NOW)
     app = Starlette(routes=[route(door, world.house, lambda *_: None) for door in pages.DOORS])
     return TestClient(app, base_url="http://localhost:8400")
 

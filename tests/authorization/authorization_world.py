@@ -25,13 +25,13 @@ from starlette.testclient import TestClient
 from gateway.app import PROTOCOL
 from gateway.apps import declare, verbs, views
 from gateway.apps import pages as app_pages
-from gateway.authorization import api, devices, pages, registering
+from gateway.authorization import api, devices, logout_pages, pages, registering
 from gateway.consent.facts import AppView, Offered, PersonFacts
 from gateway.consent.itself import ITSELF
 from gateway.formats.model import FoundAccount
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.web import cookies
-from gateway.ground.web.context import Caller
+from gateway.ground.web.context import Caller, Context
 from gateway.ground.web.doors import route
 from gateway.ground.web.translations import Translations
 from gateway.house import House
@@ -181,6 +181,7 @@ class World:
             *devices.DOORS,
             *registering.doors(PROTOCOL),
             *pages.doors(PROTOCOL, rooms, partial(consent_pages.screen, rooms)),
+            *logout_pages.doors(self.leave),
             *consent_pages.doors(rooms),
             *app_pages.DOORS,
         ]
@@ -205,7 +206,7 @@ class World:
         """One more app: register("native", application_type="native", …)."""
         with self.house.store.write() as session:
             document = declare.parse(declaration(client_id, **changes), Path("app.toml"))
-            row, secret = verbs.register(session, self.house.catalogue, document, self.clock.now)
+            row, secret = verbs.register(session, self.house.catalogue, self.house.settings, document, self.clock.now)
         if secret:
             self.secrets[row.client_id] = secret
 
@@ -225,6 +226,10 @@ class World:
 
     def sign_out(self, client: TestClient) -> None:
         self.callers.pop(client.headers.pop("cookie").partition("=")[2])
+
+    def leave(self, ctx: Context) -> None:
+        self.callers.pop(cookies.read(ctx.request, cookies.SIGN_IN, self.house.settings), None)
+        ctx.caller = None
 
     def session(self) -> Any:
         return self.house.store.read()

@@ -90,7 +90,7 @@ def _looked(world: worlds.World, alice: worlds.Visitor, number: int, clock: Cloc
     """Seconds of a page of the log, and of each page."""
     house = world.house
     doors: list[Door] = [
-        *(door for door in people_pages.doors(lambda *_: 1) if door.path == "/"),
+        *(door for door in people_pages.doors(lambda *_: 1, lambda *_: None) if door.path == "/"),
         *sharing_pages.doors(world.rooms),
         *log_pages.doors(Rooms(house)),
     ]

@@ -137,7 +137,7 @@ class World:
         with house.store.write() as session:
             for name, more in (("meter", {}), ("signed", signed)):
                 document = apps.declaration(name, **wanted, **more)
-                verbs.register(session, house.catalogue, declare.parse(document, Path("app.toml")), now)
+                verbs.register(session, house.catalogue, house.settings, declare.parse(document, Path("app.toml")), now)
         self.people = {name: self.person(name) for name in ("alice", "bob")}
 
     def person(self, name: str) -> str:

@@ -37,7 +37,9 @@ class Keeper:
         )
         with world.house.store.write() as session:
             parsed = declare.parse(document, Path("app.toml"))
-            _, self.secret = verbs.register(session, world.house.catalogue, parsed, world.house.clock())
+            _, self.secret = verbs.register(
+                session, world.house.catalogue, world.house.settings, parsed, world.house.clock()
+            )
 
     def post(self, at: int, path: str, **form: str) -> Any:
         shown = base64.b64encode(f"keeper:{self.secret}".encode()).decode()

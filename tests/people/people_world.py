@@ -74,6 +74,7 @@ class World:
         )
         self.house = replace(house, log=Log(house.keys, house.settings.mark))
         made(self.house.store)
+        self.series_ended: list[tuple[str, list[str]]] = []
         self.extra: list[Door] = [
             Door("/open", _open),
             Door("/mine", _mine, person=True),
@@ -82,12 +83,16 @@ class World:
             Door("/api/thing", _mine, kind="api", person=True),
         ]
 
+    def ended(self, session: Any, person: str, series: list[str], now: datetime) -> None:
+        """`sign_ins.SignInsEnded`: keeps what it is told."""
+        self.series_ended.append((person, series))
+
     @functools.cached_property
     def app(self) -> Starlette:
         handler = otherwise(self.house, identify)
         return Starlette(
             routes=[
-                *[route(door, self.house, identify) for door in [*pages.doors(links.count), *self.extra]],
+                *[route(door, self.house, identify) for door in [*pages.doors(links.count, self.ended), *self.extra]],
                 Mount("/static", StaticFiles(directory=STATIC)),
             ],
             exception_handlers={404: handler, 405: handler, Exception: handler},

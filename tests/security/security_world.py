@@ -212,7 +212,7 @@ class World:
         document = declaration(client_id, **wanted | changes)
         with self.house.store.write() as session:
             parsed = app_declare.parse(document, Path("app.toml"))
-            row, secret = verbs.register(session, self.house.catalogue, parsed, self.clock.now)
+            row, secret = verbs.register(session, self.house.catalogue, self.house.settings, parsed, self.clock.now)
             if secret:
                 self.secrets[row.client_id] = secret
 

@@ -56,15 +56,24 @@ WHOLE = {
 _JOBS = """
 import json, sys
 from gateway import retention
+from gateway.app import notices
 from gateway.cli import app
 from gateway.cli.opening import opened
 from gateway.consent import expiry
 from gateway.organisations.telling import tell_pending
 from gateway.ground.store import pruning
+from gateway.notices import outbox
 with opened() as house:
     tell_pending(house, house.clock())
     expiry.write_due(house, house.clock())
     pruning.prune(house.store, retention.LEAVING, house.clock())
+    with house.store.write() as session:
+        outbox.put(session, "one", "logout", "who", "https://who.example/", {}, house.clock())
+        one = outbox.first(session, notices(house), "https://who.example/", house.clock())
+        outbox.claim(session, one, house.clock())
+        outbox.hold(session, "https://who.example/", house.clock())
+        outbox.finish(session, "one", "told", house.clock())
+        outbox.waiting(session, notices(house), house.clock(), 9)
     for rows in retention.LEAVING:  # those it deletes when there are some
         with house.store.write() as session:
             session.execute(pruning.deletion(rows, [(0,) * len(rows.key())], house.clock()))
@@ -79,6 +88,7 @@ WHO = """
 client_id = "who"
 name = { fr = "Qui", en = "Who" }
 legal_entity = "Who Ltd"
+backchannel_logout_uri = "https://who.example/told"
 website = "https://who.example"
 privacy_policy = "https://who.example/privacy"
 terms = "https://who.example/terms"
@@ -243,10 +253,11 @@ class Tour:
         self.posts("/organisations/harbour-bank/unlink")
 
     def leaves(self) -> None:
-        self.posts("/sign-out")
+        self.posts("/sign-out")  # which the website of `signs_in_elsewhere` is to be told
+        self.story.http.post(f"{self.at}/end-session", data={"state": "x"})
         other = stranger(self.demo)
         page = other.get(f"{self.at}/sign-in")
-        for path in ("/sign-in/passkey", "/sign-in/second"):
+        for path in ("/sign-in/passkey", "/sign-in/second", "/end-session/sign-out"):
             form = page.form("/sign-in")
             form.action = path
             other.submit(page, form, challenge="none", answer="{}", code="123456")

@@ -27,10 +27,16 @@ class Caller:
     auth_time: datetime
     methods: tuple[str, ...]
     sign_in: str  # id of the sign-in row
+    series: str = ""  # id of the first sign-in that this one goes on from, in the same browser; "": it is the first
     # Notes that the sign-in is still used, in a small transaction after the answer; None: was noted a moment ago.
     seen: Callable[[Session], None] | None = field(default=None, compare=False)
     # For whom she may decide besides herself, to be read in a transaction that decides; None: nobody.
     wards: Callable[[Session], Sequence[str]] | None = field(default=None, compare=False)
+
+    @property
+    def in_series(self) -> str:
+        """Stays the same while she only confirms who she is: what apps know as one session."""
+        return self.series or self.sign_in
 
 
 @dataclass
