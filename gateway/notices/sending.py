@@ -1,10 +1,10 @@
 """Telling apps what is in the outbox. The leading process begins with it every other second and waits for nobody.
 
-Each address has a thread while something is due there, of the few of its host's party (duty "notice" of `ground.pools`),
-and what is tried for the first time comes first: an app that is down or slow holds up nobody else's notices. A notice
-is tried again after pauses that double, up to an hour, and given up when its kind's patience is over. An answer of 400
-is the app's last word: the notice is wrong to it, and would be again. Where nobody answers, whatever else waits for
-that address waits as well. Redirects are not followed.
+Each address has a thread while something is due there, of the few of its host's party (duty "notice" of
+`ground.pools`), and what is tried for the first time comes first: an app that is down or slow holds up nobody else's.
+A notice is tried again after pauses that double, up to an hour, and given up when its kind's patience is over. An
+answer of 400 is the app's last word: the notice is wrong to it, and would be again. Where nobody answers, whatever
+else waits for that address waits as well. Redirects are not followed.
 """
 
 import threading
