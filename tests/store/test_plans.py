@@ -100,6 +100,12 @@ grant_types = ["authorization_code", "urn:ietf:params:oauth:grant-type:device_co
 """
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
+KEEPER = (
+    WHO.replace('"who"', '"keeper"')
+    .replace('"none"', '"client_secret_basic"')
+    .replace('"authorization_code", ', '"authorization_code", "client_credentials", ')
+)
+
 pytestmark = pytest.mark.sqlite
 
 
@@ -119,6 +125,7 @@ class Tour:
         self.agrees_once_more()
         self.asks_about_tokens()
         self.signs_in_elsewhere()
+        self.keeps_house()
         self.looks_at_everything(consent)
         self.decides_otherwise(consent)
         self.story.stop_sharing()
@@ -209,6 +216,36 @@ class Tour:
             told = self.story.http.request(method, f"{self.at}/userinfo", headers=bearer)
             assert told.status_code == 200, told.text
 
+    def keeps_house(self) -> None:
+        """An app that looks at its grants and ends one, and one that registers and leaves by itself."""
+        file = self.demo.folder / "keeper.toml"
+        file.write_text(KEEPER, encoding="utf-8")
+        add = [sys.executable, "-m", "gateway", "apps", "add", str(file)]
+        told = subprocess.run(
+            add, env=self.demo.environment(), cwd=CHECKOUT, check=True, capture_output=True, text=True
+        )
+        secret = re.findall(r"client_secret: (\S+)", told.stdout)[0]
+        asked = {"grant_type": "client_credentials", "scope": "grant_management_query grant_management_revoke"}
+        given = self.story.http.post(f"{self.at}/token", data=asked, auth=("keeper", secret)).json()
+        bearer = {"authorization": f"Bearer {given['access_token']}"}
+        for place in ("grants", "account-access-consents"):
+            for method in ("GET", "DELETE"):
+                answer = self.story.http.request(method, f"{self.at}/{place}/unknown", headers=bearer)
+                assert answer.status_code == 404, answer.text
+        revoked = {"cdr_arrangement_id": "unknown"}
+        self.story.http.post(f"{self.at}/arrangements/revoke", data=revoked, auth=("keeper", secret))
+        self.story.http.post(f"{self.at}/revoke", data={"token": given["access_token"]}, auth=("keeper", secret))
+        said = {"redirect_uris": ["https://by-itself.example/callback"], "client_name": "By itself"}
+        registered = self.story.http.post(f"{self.at}/apps", json=said)
+        assert registered.status_code == 201, registered.text
+        mine = registered.json()
+        own = {"authorization": f"Bearer {mine['registration_access_token']}"}
+        place = f"{self.at}/apps/{mine['client_id']}"
+        assert self.story.http.get(place, headers=own).status_code == 200
+        changed = {**said, "client_id": mine["client_id"], "client_name": "By itself again"}
+        assert self.story.http.put(place, json=changed, headers=own).status_code == 200
+        assert self.story.http.delete(place, headers=own).status_code == 204
+
     def looks_at_everything(self, consent: str) -> None:
         known = {
             "client_id": "watt-coach",
@@ -217,6 +254,7 @@ class Tour:
             "seq": "1",
             "version": "1",
             "name": "operating",
+            "grant_id": consent,
         }
         for door in root.doors(None):  # type: ignore[arg-type]
             if "GET" in door.methods:
@@ -270,6 +308,7 @@ def toured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, Pat
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", str(RECORDING))
         patched.setenv("RECORD_STATEMENTS", str(written))
+        patched.setenv("AVAL_DYNAMIC_REGISTRATION", "open")
         demo = started(tmp_path_factory.mktemp("town"))
         try:
             Tour(demo).goes_everywhere()
