@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import partial, wraps
 from typing import cast
 
 from starlette.applications import Starlette
@@ -314,7 +314,11 @@ class Application:
     # ---- repeated work, in one process for all. Each function returns whether there is more to do at once.
 
     def _led(self, work: Callable[[], bool]) -> Callable[[], bool]:
-        return lambda: self.together.leads and work()
+        @wraps(work)
+        def led() -> bool:
+            return self.together.leads and work()
+
+        return led
 
     def _tell(self) -> bool:
         tell_pending(self.house, self.house.clock())
@@ -387,10 +391,8 @@ def _repeating(work: Callable[[], bool], seconds: float) -> Iterator[None]:
     stopped = threading.Event()
 
     def run() -> None:
-        more, trouble = (
-            False,
-            Trouble(logging.getLogger("aval"), "repeated work failed", "repeated work succeeds again"),
-        )
+        more, name = False, f"repeated work ({work.__qualname__})"
+        trouble = Trouble(logging.getLogger("aval"), f"{name} failed", f"{name} succeeds again")
         while not stopped.wait(SOON_SECONDS if more else seconds):
             more = False
             try:

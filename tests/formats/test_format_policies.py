@@ -163,6 +163,7 @@ ANSWERS = {  # dataset → path, answer
 MEMBERS = [
     (dataset.id, f"{kind}/{name}")
     for dataset in Catalogue(shipped_policies()).datasets.values()
+    if dataset.sector in FORMATS  # no organisation answers with what Aval itself knows of a person
     for kind, name in sorted({each for field in dataset.fields.values() for each in field.find | field.shared})
 ]
 

@@ -121,7 +121,17 @@ def test_a_bucket_that_is_full_again_is_forgotten() -> None:
 def test_a_call_refused_by_one_limit_is_counted_by_none() -> None:
     settings = Settings(app_calls_per_minute=100, person_calls_per_minute=1, organisation_calls_per_minute=3)
     found = Rates(settings)
-    token = Token("consent", "family", "app", frozenset(("bank",)), key=None, expires=int(START), digest="", ath="")
+    token = Token(
+        "consent",
+        "family",
+        "app",
+        frozenset(("bank",)),
+        key=None,
+        certificate=None,
+        expires=int(START),
+        digest="",
+        ath="",
+    )
     assert found.refusal(token, "alice", "bank", START) is None
     for _ in range(50):
         assert found.refusal(token, "alice", "bank", START) is not None

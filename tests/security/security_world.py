@@ -27,6 +27,7 @@ from gateway.apps import verbs
 from gateway.formats.model import FoundAccount
 from gateway.ground.http.connector import ConnectorError, Headers, OutboundRequest
 from gateway.ground.keys import KeyRing, fresh, hashed
+from gateway.ground.store import signing_keys
 from gateway.ground.web import cookies
 from gateway.ground.web.translations import Translations
 from gateway.house import House
@@ -181,6 +182,7 @@ class World:
             translations=Translations(),
             clock=self.clock,
         )
+        signing_keys.begin(self.house.store, keys, datetime.now(UTC))
         self.application = Application(self.house)
         self.secrets: dict[str, str] = {}
         for name in ("city-energy", "harbour-bank", "meadow-health"):

@@ -142,7 +142,7 @@ def test_what_has_nothing_to_do_with_the_request_changes_nothing_for_it(world: W
     [
         (PURPOSE, 'validity = "P12M"', 'validity = "P1M"'),
         (PURPOSE, "times = 12, ", "times = 3, "),
-        (PURPOSE, '"bank.balances", ', ""),
+        (PURPOSE, '"bank.transactions", ', ""),
         ("datasets/bank.toml", "transaction.amount", "transaction.sum"),
         ("datasets/bank.toml", NARRATIVE, f"{NARRATIVE}\nstructural = true"),
         ("datasets/bank.toml", SENSE, SENSE.replace('= "sensitive', '= "special')),

@@ -25,6 +25,10 @@ from tests.postgres import until
 pytestmark = pytest.mark.sqlite  # each test names both engines itself
 MONTH = 1 << months.BITS
 AT = "2026-02-03 04:05:06.000007"
+APP = (
+    "INSERT INTO app (client_id, metadata, metadata_sha256, auth_method, verified, status, status_reason, came_by,"
+    f" registered_at, changed_at) VALUES ('c', ?, 'h', 'm', 1, 's', '', 'file', '{AT}', '{AT}')"
+)
 JSON = '{"b": [1, 2.50, 1e400, 18446744073709551616, "\\u0000 \\ud83d\\ude00 é"],  "a": null, "a": {}}'
 
 
@@ -95,7 +99,7 @@ def test_every_kind_of_value_comes_back_as_it_was(ends: Ends, one: Any) -> None:
     one.execute("PRAGMA foreign_keys=OFF")  # Chloe comes before her guardian, by her key
     one.execute(PERSON, ("a", "chloe@example.org", "Chloé 🙂 \t\\N", bytes(range(256)), -1, "2015-02-28", "z", AT))
     one.execute(PERSON, ("z", "alice@example.org", "", b"", 2**31 - 1, None, None, "1999-12-31 23:59:59.999999"))
-    one.execute("INSERT INTO app VALUES ('c', ?, 'h', 'm', NULL, 1, 's', '', ?, ?)", (JSON, AT, AT))
+    one.execute(APP, (JSON,))
     one.execute("INSERT INTO spentproof VALUES (?, ?)", (b"\x00\xff", AT))
     one.execute("INSERT INTO logcheckpoint VALUES (5, x'00', ?, 'note', x'')", (2**63 - 1,))
     one.execute("INSERT INTO try VALUES (41, 'k', ?, ?)", (AT, AT))
@@ -223,7 +227,7 @@ def test_more_rows_than_a_batch_are_all_there(ends: Ends, one: Any) -> None:
             f"INSERT INTO recoverycode VALUES ('k', 'nobody', '{AT}')",
             r"table recoverycode: a row refers to one that is not there: Key \(person_id\)=\(nobody\) is not present",
         ),
-        (f"INSERT INTO app VALUES ('c', 'x', '', '', NULL, 1, '', '', '{AT}', '{AT}')", "metadata is not JSON"),
+        (APP.replace("?", "'x'"), "metadata is not JSON"),
     ],
 )
 def test_what_only_sqlite_holds_is_named(ends: Ends, one: Any, statement: str, why: str) -> None:
