@@ -195,35 +195,36 @@ def _catalogue() -> Catalogue:
     return Catalogue(shipped_policies())
 
 
-def first_call(demo: Demo, shell: Shell, line: str) -> str:
-    """Alice opens the address that the script prints, links, agrees, and pastes the address at which she ends. Before
-    that she pastes another one, and refuses once."""
+@contextlib.contextmanager
+def linked(demo: Demo) -> Iterator[Story]:
+    """Alice, signed in, with City Energy linked."""
     story = Story(demo)
     try:
         story.sign_in()
         story.link_city_energy()
+        yield story
+    finally:
+        story.http.close()
+        story.alice._client.close()
+
+
+def first_call(demo: Demo, shell: Shell, line: str) -> str:
+    """Alice opens the address that the script prints, links, agrees, and pastes the address at which she ends. Before
+    that she pastes another one, and refuses once."""
+    with linked(demo) as story:
         _, told, code = pasted(shell, line, lambda address: "http://localhost/callback?code=x")
         assert code == 1 and "not the answer to this request" in told, told
         _, told, code = pasted(shell, line, lambda address: refused(story, address))
         assert code == 1 and told.endswith("not granted: access_denied\n"), told
         opened, told, code = pasted(shell, line, lambda address: agreed(story, address))
-    finally:
-        story.http.close()
-        story.alice._client.close()
     assert code == 0, told
     return opened + ended_line(told)
 
 
 def walk(demo: Demo, shell: Shell, line: str) -> str:
     """Alice opens the address that the script prints, agrees, and pastes the address at which she ends."""
-    story = Story(demo)
-    try:
-        story.sign_in()
-        story.link_city_energy()
+    with linked(demo) as story:
         opened, told, code = pasted(shell, line, lambda address: agreed(story, address))
-    finally:
-        story.http.close()
-        story.alice._client.close()
     assert code == 0, told
     return opened + ended_line(told)
 
