@@ -13,12 +13,13 @@ has to be kept or cleaned up.
     clients      who calls                                    assertions        private_key_jwt
     binding      the key that the caller holds                request_objects   requests that the app has signed
     requests     a request, from first sight to spent code    dispatch          what comes next for it
-    responses    the answer to it, plain or signed            pages, devices    /authorize; apps without a browser
+    pages, going_on   /authorize; what follows from it        returning, responses   its end; the answer to the app
     families     what descends from one code                  tokens, client_tokens   access tokens, of either kind
     grants       as apps see and end them                     unclaimed         what no app came for
     openid, scopes   scopes and claims as details             id_tokens, hints  who signed in, signed; coming back
     logout       telling apps of who signed out               logout_pages      signing out because an app asks
     subjects, spending   its sub for a person; used once      registering, reading   apps that register themselves
     disclosing   what is told of an account, recorded         access_tokens     at resources of our own
-    server, adapter   Authlib, untyped                        api, protocol, tabled, metadata   the doors; as tables
+    devices      apps without a browser                       api, protocol, tabled, metadata   the doors; as tables
+    server, adapter   Authlib, untyped
 """
