@@ -26,6 +26,7 @@ from gateway.apps import signing, statements
 from gateway.apps.certificates import RegisteredCertificates
 from gateway.authorization import api as authorization_api
 from gateway.authorization import (
+    asked,
     devices,
     endpoints,
     families,
@@ -37,7 +38,7 @@ from gateway.authorization import (
 )
 from gateway.authorization import pages as authorization_pages
 from gateway.authorization.protocol import Protocol
-from gateway.authorization.server import CLIENT, CODE, DEVICE, REFRESH
+from gateway.authorization.server import BACKCHANNEL, CLIENT, CODE, DEFERRED, DEVICE, REFRESH
 from gateway.catalogue import Catalogue
 from gateway.consent import expiry, meanwhile
 from gateway.formats.registry import checked
@@ -98,7 +99,7 @@ PROTOCOL = Protocol(
         endpoints.END_SESSION,
         endpoints.JWKS,
     ),
-    grants=(CODE, REFRESH, DEVICE, CLIENT),
+    grants=(CODE, REFRESH, DEVICE, BACKCHANNEL, DEFERRED, CLIENT),
 )
 
 
@@ -161,6 +162,7 @@ def doors(house: House) -> list[Door]:
         *authorization_api.doors(PROTOCOL, rooms),
         *devices.DOORS,
         *registering.doors(PROTOCOL),
+        *asked.doors(rooms),
         *authorization_pages.doors(PROTOCOL, rooms, partial(screen_pages.screen, rooms)),
         *logout_pages.doors(partial(leave, rooms.sign_ins_ended)),
         *screen_pages.doors(rooms),
@@ -171,7 +173,7 @@ def doors(house: House) -> list[Door]:
 
 def notices(house: House) -> Kinds:
     """What apps are told, each kind by its own room."""
-    return {logout.KIND: logout.kind(house.keys, house.settings.public_url)}
+    return {logout.KIND: logout.kind(house.keys, house.settings.public_url), **asked.kinds(house.keys)}
 
 
 def redo(house: House) -> None:

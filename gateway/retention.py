@@ -19,7 +19,7 @@ from gateway.authorization.tables import (
     TokenFamily,
 )
 from gateway.consent.rules import EndReason
-from gateway.consent.tables import Consent, ConsentEvent, Use
+from gateway.consent.tables import Consent, ConsentEvent, Silence, Use
 from gateway.ground.store import signing_keys
 from gateway.ground.store.pruning import Leaving
 from gateway.ground.store.tables import Lease, Process, SigningKeyRow, Try
@@ -40,7 +40,8 @@ NOTICES = 7 * DAY  # in which an operator may look for what became of one
 USES = 400 * DAY  # the longest window that is counted is a year
 
 _past = select(col(FileImport.id))
-_lapsed = select(col(Consent.id)).where(col(Consent.reason) == EndReason.LAPSED)
+_NEVER_ANSWERED = (EndReason.LAPSED, EndReason.TAKEN_BACK)
+_lapsed = select(col(Consent.id)).where(col(Consent.reason).in_(_NEVER_ANSWERED))
 
 LEAVING = (
     # Pushed but never opened. Kept for a day, so that a person who opens it late is told that it has expired.
@@ -92,11 +93,12 @@ LEAVING = (
     Leaving(
         Consent,
         lambda now: (
-            (col(Consent.reason) == EndReason.LAPSED)
+            col(Consent.reason).in_(_NEVER_ANSWERED)
             & (col(Consent.ended_at) < now - UNANSWERED)
             & ~exists().where(col(ConsentEvent.consent_id) == col(Consent.id))
         ),
     ),
+    Leaving(Silence, lambda now: col(Silence.until) <= now),
     Leaving(AppNotice, lambda now: col(AppNotice.done_at) < now - NOTICES),
     Leaving(SpentProof, lambda now: col(SpentProof.expires_at) < now),
     Leaving(Listing, lambda now: col(Listing.expires_at) < now),

@@ -80,6 +80,11 @@ class Rooms:
         claims = accounts.claims(row)
         return PersonFacts(row.id, row.name, minor=minor, guardian_id=row.guardian_id, of_age_at=of_age, claims=claims)
 
+    def by_email(self, session: Session, address: str) -> str | None:
+        email = accounts.clean_email(address)
+        row = accounts.find(session, email) if email else None
+        return row.id if row else None
+
     def wards(self, session: Session, guardian: str) -> Sequence[str]:
         return [child.id for child in accounts.children(session, guardian)]
 

@@ -169,6 +169,19 @@ class Settings(BaseSettings):
     )
     request_seconds: int = Field(90, ge=5, lt=600, description="time in which a pushed request must first be opened")
     ask_seconds: int = Field(3600, ge=300, le=86400, description="time a person has to answer a request once opened")
+    answer_seconds: int = Field(
+        86400,
+        ge=60,
+        le=30 * 86400,
+        description="time a person has to answer what an app asks while she is not there, unless it asks for less",
+    )
+    silence_days: int = Field(
+        182,
+        ge=1,
+        le=3650,
+        description="for so long after a refusal the app cannot ask for the same purpose while she is not there; she"
+        " may change it",
+    )
     session_hours: int = Field(12, ge=1, le=24 * 30, description="longest life of a sign-in")
     session_idle_minutes: int = Field(60, ge=5, description="a sign-in ends after this long without a page")
     recent_minutes: int = Field(10, ge=1, le=60, description="how young a sign-in must be to share sensitive data")

@@ -24,7 +24,9 @@ from gateway.ground.http import fetching
 from gateway.ground.keys import keysets
 from gateway.settings import Settings
 
-GRANTS = ("authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code")
+BACKCHANNEL = "urn:openid:params:grant-type:ciba"
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+GRANTS = ("authorization_code", "refresh_token", "client_credentials", DEVICE, BACKCHANNEL)
 NECESSITIES = ("required", "optional")
 REASON_LENGTH = 140  # characters; short enough to be read on the consent screen
 NAME_LENGTH = 60
@@ -80,8 +82,18 @@ LATER: Keys = {
     "backchannel_logout_uri": ("called", ""),
     "backchannel_logout_session_required": ("flag", False),  # sid is in every logout token
     "initiate_login_uri": ("website", ""),  # OpenID Connect Core §4
+    "backchannel_token_delivery_mode": ("delivery", ""),  # CIBA Core §4
+    "backchannel_client_notification_endpoint": ("called", ""),
+    "backchannel_authentication_request_signing_alg": ("algorithm", ""),
+    "backchannel_user_code_parameter": ("flag", False),
+    "asks_anybody": ("flag", False),  # also people who have agreed to nothing of it yet (authorization/backchannel.py)
+    "deferred_client_notification_endpoint": ("called", ""),  # OAuth Deferred Token Response (draft)
 }
-CALLED = ("backchannel_logout_uri",)  # addresses that the gateway itself calls
+CALLED = (  # addresses that the gateway itself calls
+    "backchannel_logout_uri",
+    "backchannel_client_notification_endpoint",
+    "deferred_client_notification_endpoint",
+)
 
 
 def _none_or_texts(value: object) -> str | None:
@@ -136,6 +148,7 @@ FORM = Form(
         "application": ("web", "native"),
         "method": AUTH_METHODS,
         "profile": tuple(PROFILES),
+        "delivery": ("", "poll", "ping"),
         "grants": checks.some_of(GRANTS),
         "algorithm": (*keysets.STRONG, "RS256"),
         "ours": ("ES256", "PS256", "RS256", "EdDSA"),
@@ -202,6 +215,7 @@ def check(document: Mapping[str, Any], form: Form = FORM) -> list[Fault]:
         *_keys(document),
         *_asks(document),
         *profiles.faults(document),
+        *_backchannel(document),
         *certificates.faults(document),
     ]
 
@@ -232,8 +246,22 @@ def _keys(document: Mapping[str, Any]) -> Iterator[Fault]:
         yield from (Fault("jwks", "is not right", wrong) for wrong in keysets.faults(jwks, signs))
 
 
+def _backchannel(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """What CIBA asks of a registration (CIBA Core §4); push is not offered (FAPI-CIBA §5.2.2)."""
+    asks, mode = BACKCHANNEL in document.get("grant_types", ()), document.get("backchannel_token_delivery_mode")
+    if asks and document["token_endpoint_auth_method"] == "none":
+        yield Fault("grant_types", "CIBA needs an app that can prove who it is", f"leave out {BACKCHANNEL}")
+    if asks and not mode:
+        yield Fault("backchannel_token_delivery_mode", "is missing", "write poll or ping")
+    if mode == "ping" and not document.get("backchannel_client_notification_endpoint"):
+        yield Fault("backchannel_client_notification_endpoint", "is missing", "ping needs an https address")
+    if document.get("backchannel_user_code_parameter"):
+        yield Fault("backchannel_user_code_parameter", "is not offered", "leave it out")
+
+
 def _signs(document: Mapping[str, Any], method: str) -> bool:
-    return method == "private_key_jwt" or bool(document.get("require_signed_request_object"))
+    signed = ("require_signed_request_object", "backchannel_authentication_request_signing_alg")
+    return method == "private_key_jwt" or any(document.get(key) for key in signed)
 
 
 def _logo(name: object, folder: Path) -> tuple[dict[str, str] | None, str | None]:

@@ -31,7 +31,7 @@ NAMED = {"website": "client_uri", "privacy_policy": "policy_uri", "terms": "tos_
 # … where they are the same: of the standards, and our own
 SAME = (
     "redirect_uris", "application_type", "token_endpoint_auth_method", "jwks", "sector_identifier_uri", "logo_uri",
-    "require_pushed_authorization_requests", *LATER,
+    "require_pushed_authorization_requests", *(key for key in LATER if key != "asks_anybody"),
     "legal_entity", "on_behalf_of", "purposes", "recipients", "data",
 )  # fmt: skip
 NOT_TOLD = {
@@ -42,7 +42,8 @@ NOT_TOLD = {
     "deletion_contact": ("contact", ""),
     "logo_uri": ("website", ""),
 }
-_TOP = {key: kind for key, kind in FORM.tables[""].items() if key != "verified"}
+_OPERATORS = ("verified", "asks_anybody")  # words of the operator, that no app says of itself
+_TOP = {key: kind for key, kind in FORM.tables[""].items() if key not in _OPERATORS}
 # Of what an app registers by itself: less is needed, and nothing may be said in the operator's name.
 SELF_FORM = Form(
     tables={**FORM.tables, "": {**_TOP, **NOT_TOLD}},

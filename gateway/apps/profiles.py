@@ -68,6 +68,11 @@ PROFILES: Mapping[str, Profile] = {
     ),
 }
 DEFAULT = "oauth21"
+SIGNED_BY = (  # … of what the app signs
+    "request_object_signing_alg",
+    "token_endpoint_auth_signing_alg",
+    "backchannel_authentication_request_signing_alg",
+)
 SIGNED_FOR = (  # keys of a registration: the algorithm of what is signed for the app
     "id_token_signed_response_alg",
     "userinfo_signed_response_alg",
@@ -90,7 +95,7 @@ def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault(bound[0], f"the profile {name} takes no tokens that anybody can use", f"set it, or {bound[1]}")
     if all(document.get(key) for key in bound):
         yield Fault(bound[1], "a token is bound in one way", f"leave out this or {bound[0]}")
-    for key in ("request_object_signing_alg", "token_endpoint_auth_signing_alg", *SIGNED_FOR):
+    for key in (*SIGNED_BY, *SIGNED_FOR):
         if document.get(key) and document[key] not in profile.signs:
             yield Fault(key, f"is not taken in the profile {name}", f"use one of {', '.join(profile.signs)}")
     if method == "none" and "client_credentials" in document.get("grant_types", ()):

@@ -32,6 +32,10 @@ class Registration:
     userinfo_alg: str  # the answer of /userinfo is a JWT, signed so; "": plain JSON
     post_logout_redirect_uris: tuple[str, ...]  # where to go on after signing out here (RP-Initiated Logout §3.1)
     backchannel_logout_uri: str  # where it is told of it (Back-Channel Logout §2.2); "": it is not
+    backchannel_alg: str  # its backchannel requests are signed so (CIBA Core §4); "": they may be plain
+    ping_uri: str  # where it is told that the answer to one is there (CIBA Core §10.2); "": it polls
+    deferred_uri: str  # … to a deferred token request; "": it polls
+    asks_anybody: bool  # its backchannel requests may be for people who have agreed to nothing of it yet
     scopes: tuple[str, ...]  # that it may ask for, besides those that mean nothing
     jwks: Mapping[str, Any]  # that hold now, wherever they stand
     jwks_uri: str  # where they stand; "": in the registration
@@ -79,11 +83,19 @@ def registration(row: App) -> Registration:
         userinfo_alg=said.get("userinfo_signed_response_alg") or "",
         post_logout_redirect_uris=tuple(said.get("post_logout_redirect_uris") or ()),
         backchannel_logout_uri=said.get("backchannel_logout_uri") or "",
+        backchannel_alg=said.get("backchannel_authentication_request_signing_alg") or "",
+        ping_uri=said["backchannel_client_notification_endpoint"] if _pinged(said) else "",
+        deferred_uri=said.get("deferred_client_notification_endpoint") or "",
+        asks_anybody=said.get("asks_anybody", False),
         scopes=scopes_of(said),
         jwks=(row.jwks_read if said.get("jwks_uri") else said["jwks"]) or {"keys": []},
         jwks_uri=said.get("jwks_uri") or "",
         reader=reader_of(row),
     )
+
+
+def _pinged(said: Mapping[str, Any]) -> bool:
+    return bool(said.get("backchannel_token_delivery_mode") == "ping")
 
 
 def reader_of(row: App) -> str:

@@ -36,6 +36,7 @@ class EndpointCall:
     binding: Binding = UNBOUND  # what the caller has proved to hold
     checked: "Checked | None" = None  # the authorization request, valid
     row: AuthorizationRequest | None = None  # … as it was kept
+    person: str = ""  # id of the person for whom a request is that comes without her
     claims: Mapping[str, Any] = field(default_factory=dict)  # of the access token of the call
     _grant: Consent | None = None
     granted: "GrantedFamily | None" = None  # what the access token of the call stands on

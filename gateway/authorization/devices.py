@@ -4,7 +4,7 @@ The app shows a short code and the address of our page for it. Whoever types the
 steps as after a link. Meanwhile the app asks again and again at the token endpoint.
 
     user code    34 bits, kept nowhere: the secret of the request follows from it by a keyed MAC
-    device code  of 256 bits, for the app alone: nobody who has the user code can poll with it
+    device code  of 256 bits, for the app alone (polling.py): nobody who has the user code can poll with it
 
 Somebody could send a code of an app of his own to another person, and wait for her to let it in (RFC 8628 §5.4). So the
 page says whose codes to type, nothing is agreed to without the whole screen, and a wrong code counts.
@@ -12,13 +12,12 @@ page says whose codes to type, nothing is agreed to without the whole screen, an
 
 from datetime import datetime, timedelta
 
-from sqlmodel import Session, select
+from sqlmodel import Session
 from starlette.responses import Response
 
 from gateway.apps.tables import App
-from gateway.authorization import rules
+from gateway.authorization import polling, rules
 from gateway.authorization.requests import Checked, kept, resume_path
-from gateway.authorization.rules import Refused
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.errors import TooMany
 from gateway.ground.http.peers import client_network
@@ -29,13 +28,10 @@ from gateway.ground.web.doors import Door
 from gateway.ground.web.marks import N_
 from gateway.house import House
 
-KIND = "device"
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels, so no words; nothing that is read as something else (RFC 8628 §6.1)
 LENGTH = 8
 SECONDS = 900
-INTERVAL = 5  # seconds between two polls, at first
-SLOWER = 5  # that many more each time that the app asked too soon (RFC 8628 §3.5)
 WRONG = AtMost(10, 10 * 60)  # wrong codes of one network
 
 _WRONG = N_("This code is not known, or its time is over. Look at your device again.")
@@ -49,9 +45,7 @@ def begin(session: Session, house: House, checked: Checked, now: datetime) -> di
     """Keep a request; what the app is told (RFC 8628 §3.2)."""
     code = opaque.letters(LENGTH, LETTERS)
     row = kept(checked, _secret(house.keys, code), now, SECONDS)
-    device_code = _device_code(house.keys, row)
-    row.kind, row.interval = KIND, INTERVAL
-    row.code_sha256, row.code_expires_at = hashed(device_code), now + timedelta(seconds=SECONDS)
+    device_code = polling.begin(row, polling.DEVICE, house.keys, now + timedelta(seconds=SECONDS))
     session.add(row)
     session.flush()
     shown, page = f"{code[:4]}-{code[4:]}", f"{house.settings.public_url}/device"
@@ -61,40 +55,13 @@ def begin(session: Session, house: House, checked: Checked, now: datetime) -> di
         "verification_uri": page,
         "verification_uri_complete": f"{page}?user_code={shown}",
         "expires_in": SECONDS,
-        "interval": INTERVAL,
+        "interval": polling.INTERVAL,
     }
-
-
-def check_poll(session: Session, row: AuthorizationRequest, now: datetime) -> None:
-    """Refuse an app that asks too soon, or for what is not decided, refused or over (RFC 8628 §3.5)."""
-    if row.code_expires_at is None or now >= row.code_expires_at:
-        raise Refused("expired_token")
-    if row.outcome == "refused":
-        raise Refused("access_denied")
-    since, row.polled_at = row.polled_at, now
-    session.add(row)
-    if since is not None and now - since < timedelta(seconds=row.interval):
-        row.interval += SLOWER
-        raise Refused("slow_down")
-    if row.outcome != "granted":
-        raise Refused("authorization_pending")
-
-
-def of_device_code(session: Session, code: str, client_id: str) -> AuthorizationRequest | None:
-    """The request of this client's device code, whatever became of it; nobody else polls it until the transaction
-    ends."""
-    found = select(AuthorizationRequest).where(AuthorizationRequest.code_sha256 == hashed(code))
-    row = session.exec(found.with_for_update()).first()
-    return row if row and row.kind == KIND and row.client_id == client_id else None
 
 
 def _secret(keys: KeyRing, code: str) -> str:
     """Of the request's request_uri."""
     return keys.mac("device request", code)
-
-
-def _device_code(keys: KeyRing, row: AuthorizationRequest) -> str:
-    return keys.mac("device code", row.id)
 
 
 # ---- the person
@@ -116,7 +83,7 @@ def enter(ctx: Context) -> Response:
         return _page(ctx, "", 429, _TOO_MANY, wait)
     row = ctx.session.get(AuthorizationRequest, hashed(_secret(ctx.house.keys, code))) if len(code) == LENGTH else None
     app = ctx.session.get(App, row.client_id) if row else None
-    over = row is None or row.kind != KIND or row.outcome or row.code_expires_at is None
+    over = row is None or row.kind != polling.DEVICE or row.outcome or row.code_expires_at is None
     if row is None or app is None or over or (row.code_expires_at or ctx.now) <= ctx.now:
         if tries.hit((WRONG,), who, ctx.session):
             raise TooMany("device codes")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, select
 
-from gateway.authorization import openid
+from gateway.authorization import asked, openid
 from gateway.authorization.rules import Step
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import asking, deciding, granting
@@ -103,7 +103,7 @@ def take(
 
     A request to change a grant stays with the person whose grant it is; the caller may be her guardian."""
     before = session.get(Consent, row.consent_id) if row.consent_id else None
-    if before and (before.state != State.REQUESTED or row.outcome):
+    if asked.is_asked(row) or before and (before.state != State.REQUESTED or row.outcome):
         raise Forbidden("request of another person", say="This request was answered by somebody else.")
     if before:
         asking.lapse(session, house.log, before, now)

@@ -4,7 +4,8 @@
 """
 
 from gateway.apps.profiles import AUTH_METHODS
-from gateway.authorization import grants, parameters, reading, rules, steps
+from gateway.authorization import backchannel, deferring, grants, parameters, reading, rules, steps
+from gateway.authorization.assertions import ALGORITHMS
 from gateway.authorization.protocol import Endpoint
 from gateway.consent.itself import USERINFO
 
@@ -40,9 +41,10 @@ TOKEN = Endpoint(
         reading.read_elsewhere,
         steps.authenticate_client,
         steps.check_grant_type,
-        steps.check_no_details,
         steps.bind_key,
         steps.check_binding,
+        deferring.defer,
+        steps.check_no_details,
         steps.issue_tokens,
     ),
     methods=AUTH_METHODS,
@@ -155,7 +157,34 @@ DEVICE = Endpoint(
     browsers=True,
     gives=True,
 )
-STEPPED = (PAR, TOKEN, REVOKE, INTROSPECT, USER_INFO, DEVICE, *GRANTS)
+BACKCHANNEL = Endpoint(
+    parameters.BACKCHANNEL,
+    "/bc-authorize",
+    "backchannel_authentication_endpoint",
+    "Ask a person who is not there (CIBA): 200 with the `auth_req_id` to poll with; she answers on her own page.",
+    (
+        steps.check_form,
+        reading.read_elsewhere,
+        steps.authenticate_client,
+        backchannel.check_registered,
+        steps.bind_key,
+        backchannel.load_signed_request,
+        backchannel.check_scope,
+        backchannel.check_notification,
+        steps.check_request,
+        backchannel.check_message,
+        steps.bind_request,
+        backchannel.load_person,
+        backchannel.begin,
+    ),
+    says={
+        "backchannel_token_delivery_modes_supported": ["poll", "ping"],
+        "backchannel_authentication_request_signing_alg_values_supported": list(ALGORITHMS),
+        "backchannel_user_code_parameter_supported": False,
+    },
+    gives=True,
+)
+STEPPED = (PAR, TOKEN, REVOKE, INTROSPECT, USER_INFO, DEVICE, BACKCHANNEL, *GRANTS)
 # Their doors are made elsewhere.
 AUTHORIZE = Endpoint(parameters.AUTHORIZE, "/authorize", "authorization_endpoint", "")
 END_SESSION = Endpoint(parameters.END_SESSION, "/end-session", "end_session_endpoint", "")

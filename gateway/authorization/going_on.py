@@ -8,7 +8,7 @@ from starlette.responses import Response
 from gateway.apps import addresses
 from gateway.apps.tables import App
 from gateway.apps.views import view
-from gateway.authorization import clients, dispatch, requests, rules
+from gateway.authorization import asked, clients, dispatch, requests, rules
 from gateway.authorization.returning import address, on_to_app, problem, returns_of
 from gateway.authorization.rules import Step
 from gateway.authorization.tables import AuthorizationRequest
@@ -47,11 +47,14 @@ def interactive(
     match dispatch.next_step(row, caller, facts, ctx.house.settings, ctx.now):
         case Step.ISSUE:
             code = requests.grant(row, ctx.house.keys, caller, ctx.now, ctx.house.settings.code_seconds)
+            asked.tell(ctx.session, app, row, ctx.now)
             return on_to_app(ctx, app, returns_of(row), {"code": code})
         case Step.REFUSED:
-            requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
+            _refuse(ctx, app, row)
             return on_to_app(ctx, app, returns_of(row), {"error": "access_denied"}, goes_on=bool(row.grant_id))
         case Step.UNMET:
+            if asked.is_asked(row):
+                _refuse(ctx, app, row)
             return on_to_app(ctx, app, returns_of(row), {"error": facts.unmet})
         case Step.HAND_OVER:
             called = view(app).name[ctx.language]
@@ -66,6 +69,11 @@ def interactive(
             return screen(ctx, consent, resume=resume, redirect_uri=row.redirect_uri)
 
 
+def _refuse(ctx: Context, app: App, row: AuthorizationRequest) -> None:
+    requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
+    asked.tell(ctx.session, app, row, ctx.now)
+
+
 def _no_such_grant(others: Facts, ctx: Context, app: App, row: AuthorizationRequest) -> Response:
     """The answer to a request for a grant that is not this person's or has ended meanwhile; nobody is told which. Who
     opens somebody else's request spoils nothing of it."""
@@ -73,7 +81,7 @@ def _no_such_grant(others: Facts, ctx: Context, app: App, row: AuthorizationRequ
     if consent is None or others.person(ctx.session, consent.person_id).decided_by(ctx.person.person):
         if consent:
             asking.lapse(ctx.session, ctx.house.log, consent, ctx.now)
-        requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
+        _refuse(ctx, app, row)
     said = {"error": "invalid_grant_id", "error_description": rules.DESCRIPTIONS["invalid_grant_id"]}
     return on_to_app(ctx, app, returns_of(row), said)
 
@@ -87,7 +95,12 @@ def _standing(
 
 def _sign_in_as_before(ctx: Context, row: AuthorizationRequest, caller: Caller) -> None:
     """Who agreed that an app signs her in is not asked each time: the request hangs from that agreement."""
-    if row.consent_id is not None or row.grant_management_action or "consent" in row.prompt.split():
+    if (
+        asked.is_asked(row)
+        or row.consent_id is not None
+        or row.grant_management_action
+        or "consent" in row.prompt.split()
+    ):
         return
     if Ask.from_json(row.ask).is_sign_in:
         earlier = dispatch.agreed_before(ctx.session, row, caller.person, ctx.now)
@@ -143,7 +156,7 @@ def _hers(
         person = others.person(ctx.session, consent.person_id)
         if person.decided_by(caller.person):
             consent = deciding.holding(ctx.session, consent, ctx.now)
-            row.consent_id = consent.id
+            row.consent_id, row.opened_by = consent.id, row.opened_by or caller.person
             return consent, person
     taken = dispatch.take(ctx.session, ctx.house, row, caller, view(app), fresh(), ctx.now)
     return taken, others.person(ctx.session, caller.person)
@@ -195,7 +208,9 @@ def _continue(
         request_uri=ctx.query["request_uri"],
         consent=consent.id,
         resume=resume,
-        place=addresses.place(row.redirect_uri),
+        place=addresses.place(row.redirect_uri) if row.redirect_uri else "",
+        sent=asked.is_asked(row),
+        message=consent.message,
     )
 
 

@@ -22,8 +22,10 @@ AUTHORIZE, PAR, TOKEN, REVOKE, INTROSPECT = "authorize", "par", "token", "revoke
 GRANT, GRANT_END, UK_CONSENT, UK_CONSENT_END = "grant", "grant_end", "uk_consent", "uk_consent_end"
 ARRANGEMENT_END = "arrangement_end"
 USERINFO, DEVICE, END_SESSION = "userinfo", "device_authorization", "end-session"
+BACKCHANNEL = "backchannel_authentication"
+DEFERRED = "deferred"  # no endpoint: a token request that waits for the person (deferring.py)
 _ASKING = (AUTHORIZE, PAR)
-_LATER = (DEVICE,)  # requests that are answered without a redirect
+_LATER = (DEVICE, BACKCHANNEL, DEFERRED)  # requests that are answered without a redirect
 _APPS = (PAR, TOKEN, REVOKE, INTROSPECT, ARRANGEMENT_END, *_LATER)  # where an app says who it is
 
 
@@ -62,7 +64,7 @@ PARAMETERS = (
     Parameter("redirect_uri", (*_ASKING, TOKEN), checks.redirect_uri),
     Parameter("state", (*_ASKING, END_SESSION), checks.state),
     # False must be said: a missing member would mean true (OpenID Connect Discovery §3).
-    Parameter("request", _ASKING, says=_SIGNED),
+    Parameter("request", (*_ASKING, BACKCHANNEL), says=_SIGNED),
     Parameter("request_uri", _ASKING, says={"request_uri_parameter_supported": False}),
     Parameter("response_type", _ASKING, checks.response_type, {"response_types_supported": list(rules.RESPONSE_TYPES)}),
     Parameter("response_mode", _ASKING, checks.response_mode, _MODES),
@@ -99,10 +101,18 @@ PARAMETERS = (
     Parameter("code", (TOKEN,)),
     Parameter("code_verifier", (TOKEN,)),
     Parameter("device_code", (TOKEN,)),
+    Parameter("auth_req_id", (TOKEN,)),
+    Parameter("deferral_code", (TOKEN,)),
+    Parameter("completion_mode", (TOKEN,), says={"deferred_token_response_supported": True}),
+    Parameter("client_notification_token", (BACKCHANNEL, TOKEN)),
+    Parameter("login_hint", (BACKCHANNEL,)),
+    Parameter("login_hint_token", (BACKCHANNEL,)),
+    Parameter("binding_message", (BACKCHANNEL,)),
+    Parameter("requested_expiry", (BACKCHANNEL,)),
     Parameter("refresh_token", (TOKEN,)),
     Parameter("token", (REVOKE, INTROSPECT)),
     Parameter("token_type_hint", (REVOKE, INTROSPECT)),
-    Parameter("id_token_hint", (END_SESSION,)),
+    Parameter("id_token_hint", (END_SESSION, BACKCHANNEL)),
     Parameter("logout_hint", (END_SESSION,)),  # the ID token says it better
     Parameter("post_logout_redirect_uri", (END_SESSION,)),
     Parameter("cdr_arrangement_id", (ARRANGEMENT_END,)),

@@ -22,6 +22,7 @@ class GrantKind:
 
     kind: Any  # an Authlib grant; its GRANT_TYPE is the name
     extensions: tuple[Any, ...] = ()
+    registered: bool = True  # a client must have registered for it
 
 
 @dataclass(frozen=True, slots=True)

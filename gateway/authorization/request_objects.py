@@ -9,6 +9,8 @@ All parameters come from the object; those beside it count for nothing, but for 
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.apps.registration import Registration
@@ -19,14 +21,42 @@ from gateway.ground.keys.strict import is_text
 
 TYPE = "oauth-authz-req+jwt"
 _MANY = ("resource",)  # that may be given several times, here as a list
-_NUMBERS = ("max_age",)
+_NUMBERS = ("max_age", "requested_expiry")
 _JSON = ("authorization_details", "claims")  # texts of JSON in a form, here the JSON itself
 
 
 def parameters(text: str, client: Registration, issuer: str, names: Collection[str], now: float) -> dict[str, str]:
     """The parameters of these names in the object, each as it would stand in a form. `now`: epoch seconds. Raises
     Refused."""
-    claims = _verified(text, client)  # 1
+    # The general "JWT" is what clients of OpenID Connect write. FAPI tells its objects from other signed ones by it.
+    claims = _checked(text, client, client.request_alg, issuer, now, typed=client.profile.must_push)
+    return _named(claims, names)
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """By what a request is known that may be used once."""
+
+    jti: str
+    until: datetime
+
+
+def backchannel(
+    text: str, client: Registration, issuer: str, names: Collection[str], now: float
+) -> tuple[dict[str, str], Once]:
+    """The same of a backchannel request, which needs every claim that bounds it (CIBA Core §7.1.1). Raises Refused."""
+    claims = _checked(text, client, client.backchannel_alg, issuer, now, typed=False)
+    jti = claims.get("jti")
+    if "iat" not in claims or not isinstance(jti, str) or not jti:
+        raise _wrong("It needs iss, aud, exp, iat, nbf and jti.")
+    ends = jose.numeric_date(claims, "exp") + rules.CLOCK_LATE
+    return _named(claims, names), Once(jti, datetime.fromtimestamp(ends, UTC))
+
+
+def _checked(
+    text: str, client: Registration, algorithm: str, issuer: str, now: float, *, typed: bool
+) -> Mapping[str, Any]:
+    claims = _verified(text, client, algorithm, typed=typed)  # 1
     if claims.get("iss") != client.client_id or claims.get("client_id", client.client_id) != client.client_id:  # 2
         raise _wrong("It is not this client's.")
     if claims.get("sub") == client.client_id:  # it could be shown as a client assertion (RFC 9101 §10.8)
@@ -37,19 +67,22 @@ def parameters(text: str, client: Registration, issuer: str, names: Collection[s
     _check_times(claims, now)  # 4
     if "request" in claims or "request_uri" in claims:  # 5
         raise _wrong("No request inside of a request.")
+    return claims
+
+
+def _named(claims: Mapping[str, Any], names: Collection[str]) -> dict[str, str]:
     return {name: _text(name, value) for name, value in claims.items() if name in names}
 
 
-def _verified(text: str, client: Registration) -> Mapping[str, Any]:
-    algorithms = (client.request_alg,) if client.request_alg else client.profile.signs
+def _verified(text: str, client: Registration, algorithm: str, *, typed: bool) -> Mapping[str, Any]:
+    algorithms = (algorithm,) if algorithm else client.profile.signs
     kind = jose.TokenKind(types=(TYPE, "jwt"), algorithms=algorithms, untyped=True)
     try:
         token = jose.read(text, rules.OBJECT_LIMIT, kind)
     except jose.Malformed:
         raise _wrong("It is not a signed object of the form and algorithm expected.") from None
     typ = str(token.header.get("typ", TYPE)).lower().removeprefix("application/")
-    # The general "JWT" is what clients of OpenID Connect write. FAPI tells its objects from other signed ones by it.
-    if typ != TYPE and client.profile.must_push:
+    if typ != TYPE and typed:
         raise _wrong(f"typ must be {TYPE}.")
     if not jose.verified(token, client.jwks["keys"]):
         raise _wrong("No registered key of this client has signed it.")

@@ -144,9 +144,10 @@ def finished(row: AuthorizationRequest, now: datetime) -> bool:
 
 def open_(row: AuthorizationRequest, now: datetime, seconds: int) -> None:
     """Note that a person has opened the request. The time to answer runs from the first opening, so that loading the
-    page again changes nothing (RFC 9126 §7.3)."""
+    page again changes nothing (RFC 9126 §7.3); where the app polls it runs already."""
     if row.opened_at is None:
-        row.opened_at, row.expires_at = now, now + timedelta(seconds=seconds)
+        row.opened_at = now
+        row.expires_at = now + timedelta(seconds=seconds) if row.kind == "code" else row.expires_at
 
 
 def resume_path(client_id: str, request_uri: str) -> str:

@@ -13,7 +13,7 @@ from gateway.apps import addresses
 from gateway.apps.registration import registration
 from gateway.apps.tables import App
 from gateway.apps.views import view
-from gateway.authorization import responses
+from gateway.authorization import polling, responses
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.ground.web.context import Context
 from gateway.ground.web.headers import see_other
@@ -31,10 +31,11 @@ PROBLEMS = {
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    uri: str
+    uri: str  # "": nowhere, the app polls for the answer
     state: str | None
     mode: str
     silent: bool  # no page may be shown
+    device: bool = False  # … on a device of the person's
 
 
 def is_silent(prompt: str) -> bool:
@@ -42,7 +43,8 @@ def is_silent(prompt: str) -> bool:
 
 
 def returns_of(row: AuthorizationRequest) -> Returns:
-    return Returns(row.redirect_uri, row.state, row.response_mode, is_silent(row.prompt))
+    device = row.kind == polling.DEVICE
+    return Returns(row.redirect_uri, row.state, row.response_mode, is_silent(row.prompt), device)
 
 
 def address(ctx: Context, app: App, to: Returns, answer: Mapping[str, str | None]) -> str:
@@ -59,11 +61,12 @@ def on_to_app(
     plain: bool = False,
     goes_on: bool = False,
 ) -> Response:
-    """The page that goes on to the app: by itself, and by a link that names where it leads. A device has no page to go
-    to: it asks by itself."""
+    """The page that goes on to the app: by itself, and by a link that names where it leads. An app that polls has no
+    page to go to: it asks by itself."""
     if not to.uri:
         name = view(app).name[ctx.language]
-        return ctx.page("authorization/device_done.html", granted="code" in answer, app_name=name)
+        page = "device_done" if to.device else "asked_done"
+        return ctx.page(f"authorization/{page}.html", granted="code" in answer, app_name=name, goes_on=goes_on)
     target = address(ctx, app, to, answer)
     if plain:
         return see_other(target)

@@ -45,6 +45,7 @@ HINT_LIMIT = 16 * 1024  # … of an ID token that comes back
 LOGOUT_STATE_LIMIT = 1024  # … of the state of /end-session, which travels in an address
 OBJECT_LIMIT = 48 * 1024  # … of a signed request
 OBJECT_SECONDS = 3600  # from `nbf` of a signed request to its `exp`; so old may it be (FAPI 2.0 Message Signing §5.3.1)
+MESSAGE_LIMIT = 100  # characters of a binding_message
 RESOURCES_LIMIT = 20  # of one request (RFC 8707)
 ASSERTION_SECONDS = 3600  # furthest `exp` of a client assertion
 CLOCK_EARLY = 60  # seconds that a peer's clock may run ahead; it may not run behind by more than
@@ -69,6 +70,8 @@ DESCRIPTIONS = {
     "unsupported_response_type": "Supported: code.",
     "unauthorized_client": "This client may not do this.",
     "invalid_grant_id": "There is no such grant of this client and this person, or it has ended.",
+    "unknown_user_id": "No person whom this client may ask is known by this hint.",
+    "invalid_binding_message": "binding_message: at most 100 plain characters, no address.",
     "not_found": "There is no such grant of this client.",
     "invalid_scope": "A scope that this server does not know, or that the client did not register.",
     "invalid_request": "The request is malformed.",

@@ -20,7 +20,18 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from starlette.responses import Response
 
 from gateway.apps.profiles import AUTH_METHODS
-from gateway.authorization import client_tokens, devices, families, id_tokens, openid, requests, tokens
+from gateway.authorization import (
+    backchannel,
+    client_tokens,
+    deferring,
+    devices,
+    families,
+    id_tokens,
+    openid,
+    polling,
+    requests,
+    tokens,
+)
 from gateway.authorization.adapter import Client, Code, Held, HeldByClient, Refresh, Request
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.families import GrantedFamily
@@ -161,21 +172,22 @@ class CodeGrant(AuthorizationCodeGrant):
         replay is noticed."""
 
 
-class DeviceGrant(BaseGrant, TokenEndpointMixin):
-    """RFC 8628 §3.4. Authlib's own hands the person's row to hooks that we do not need."""
+class PolledGrant(BaseGrant, TokenEndpointMixin):
+    """A client asks again and again for the answer to its request. Authlib's own grant for devices hands the person's
+    row to hooks that we do not need."""
 
-    GRANT_TYPE = devices.GRANT
     TOKEN_ENDPOINT_AUTH_METHODS = METHODS
+    KIND, PARAMETER = "", ""
 
     def validate_token_request(self) -> None:
         call: EndpointCall = self.server.call
         self.request.client = self.authenticate_token_endpoint_client()
-        if not call.form.get("device_code"):
+        if not call.form.get(self.PARAMETER):
             raise InvalidRequestError()
-        row = devices.of_device_code(call.ctx.session, call.form["device_code"], call.client.client_id)
+        row = polling.find(call.ctx.session, (self.KIND,), call.form[self.PARAMETER], call.client.client_id)
         if row is None or row.redeemed_at is not None:
             raise InvalidGrantError()
-        devices.check_poll(call.ctx.session, row, call.ctx.now)
+        polling.check(call.ctx.session, row, call.ctx.now)
         self.row = row
 
     def create_token_response(self) -> Any:
@@ -183,6 +195,24 @@ class DeviceGrant(BaseGrant, TokenEndpointMixin):
         if user is None:
             raise InvalidGrantError()
         return 200, self.generate_token(user=user), self.TOKEN_RESPONSE_HEADER
+
+
+class DeviceGrant(PolledGrant):
+    """RFC 8628 §3.4."""
+
+    GRANT_TYPE, KIND, PARAMETER = devices.GRANT, polling.DEVICE, "device_code"
+
+
+class BackchannelGrant(PolledGrant):
+    """CIBA Core §10.1."""
+
+    GRANT_TYPE, KIND, PARAMETER = backchannel.GRANT, polling.BACKCHANNEL, "auth_req_id"
+
+
+class DeferredGrant(PolledGrant):
+    """draft-ietf-oauth-deferred-token-response-01. The answer is that of the grant that was deferred."""
+
+    GRANT_TYPE, KIND, PARAMETER = deferring.GRANT, polling.DEFERRED, "deferral_code"
 
 
 class RefreshGrant(RefreshTokenGrant):
@@ -246,6 +276,8 @@ class ClientGrant(ClientCredentialsGrant):
 CODE = GrantKind(CodeGrant, (S256(required=True),))
 REFRESH = GrantKind(RefreshGrant)
 DEVICE = GrantKind(DeviceGrant)
+BACKCHANNEL = GrantKind(BackchannelGrant)
+DEFERRED = GrantKind(DeferredGrant, registered=False)
 CLIENT = GrantKind(ClientGrant)
 
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from gateway.apps.tables import App
 from gateway.authorization import (
     access_tokens,
+    asked,
     binding,
     clients,
     devices,
@@ -149,7 +150,7 @@ def check_grant_type(call: EndpointCall) -> None:
     """The client registered for this way to get a token (RFC 6749 §5.2)."""
     if "grant_type" not in call.form:
         raise Refused("invalid_request", "grant_type is missing.")
-    known = [grant.kind.GRANT_TYPE for grant in call.protocol.grants]
+    known = [grant.kind.GRANT_TYPE for grant in call.protocol.grants if grant.registered]
     if call.form["grant_type"] in known and call.form["grant_type"] not in call.client.grant_types:
         raise Refused("unauthorized_client", "The client did not register for this grant_type.")
 
@@ -206,7 +207,11 @@ def _granted(call: EndpointCall) -> GrantedFamily:
 
 
 def end_tokens(call: EndpointCall) -> Response:
-    """The token's whole family, if it is the client's own (RFC 7009 §2.1)."""
+    """The token's whole family, if it is the client's own (RFC 7009 §2.1). What a client polls with may be given back
+    too (draft-ietf-oauth-deferred-token-response-01, Cancellation)."""
+    ctx = call.ctx
+    if asked.take_back(ctx.session, ctx.house, call.form.get("token", ""), call.client.client_id, ctx.now):
+        return Response(status_code=200, headers={"Cache-Control": "no-store"})
     response: Response = Server(call).create_endpoint_response("revocation")
     return response
 

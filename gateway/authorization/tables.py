@@ -38,8 +38,9 @@ class AuthorizationRequest(SQLModel, table=True):
     opened_at: datetime | None = None
     opened_by: str | None = None  # id of the person
     consent_id: str | None = None
-    outcome: str = ""  # "" | granted | refused
-    kind: str = "code"  # how the app gets its answer: code (by a redirect) | device (it polls)
+    outcome: str = ""  # "" | granted | refused | taken_back (by the app)
+    kind: str = "code"  # how the app gets its answer: by a redirect, or one of polling.KINDS
+    notify: bytes | None = None  # sealed: the token to show where the app is told that there is an answer (asked.py)
     polled_at: datetime | None = None
     interval: int = 0  # seconds between two polls
     auth_time: int | None = Field(default=None, sa_type=BIG)  # epoch seconds of the sign-in behind the outcome

@@ -4,6 +4,7 @@
     asking      a request that waits for an answer     agreement   the person's yes, as one value
     deciding    agree, refuse, pause, stop, remove     actors      who acts, and in which role
     amending    what an app asks to change of a running agreement
+    inbox       what it may ask of a person who is not there, and the silence after a refusal
     terms       versions of what was agreed            rules       the life cycle, as a table
     ending, expiry, events, entries, evidence          what is written of it
     meanwhile   what is stopped on a frozen log, kept apart

@@ -18,7 +18,7 @@ from typing import Any
 from sqlmodel import Session
 
 from gateway.catalogue import Catalogue
-from gateway.consent import deciding, events, terms
+from gateway.consent import deciding, events, inbox, terms
 from gateway.consent.agreement import Agreement
 from gateway.consent.entries import about, entry
 from gateway.consent.facts import OrganisationFacts
@@ -169,6 +169,7 @@ def amend(session: Session, house: House, agreement: Agreement, now: datetime) -
     house.log.record(session, entry(KINDS[act], about(target), agreed, actor, now, **said))
     events.change(session, request, Act.AMENDED, actor, now, EndReason.AMENDED)
     request.ended_at = now
+    inbox.ask_again(session, request.person_id, request.app_id, request.purpose)
     return None
 
 

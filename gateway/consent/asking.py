@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session, col, select
 
 from gateway.consent import events
-from gateway.consent.actors import APP, SYSTEM
+from gateway.consent.actors import APP, SYSTEM, Actor
 from gateway.consent.entries import about, asked, entry
 from gateway.consent.facts import AppView
 from gateway.consent.request import Ask
@@ -20,6 +21,15 @@ from gateway.policy import Decision, Policies, PolicyFacts
 from gateway.settings import Settings
 
 
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """How a request was made of a person who was not there: see the members of `Consent`."""
+
+    via: str
+    message: str
+    answer_by: datetime
+
+
 def requested(
     consent_id: str,
     person_id: str,
@@ -28,6 +38,7 @@ def requested(
     now: datetime,
     action: str = "",
     amends: str | None = None,
+    subject: str = "",
 ) -> Consent:
     """A consent in state requested, not saved. `open_ask` saves it with its log entry; the preview uses it unsaved."""
     return Consent(
@@ -40,6 +51,7 @@ def requested(
         created_at=now,
         action=action,
         amends=amends,
+        subject=subject,
     )
 
 
@@ -53,10 +65,14 @@ def open_ask(
     new_id: str,
     action: str = "",
     amends: str | None = None,
+    inbox: Inbox | None = None,
 ) -> Consent:
     """The person's new consent in state requested, saved with its log entry. `new_id`: 256 fresh bits. `action`,
-    `amends`: see `Consent`."""
-    consent = requested(new_id, person_id, app, ask, now, action, amends)
+    `amends`: see `Consent`. `inbox`: she was not there when it was made."""
+    subject = house.keys.pairwise(person_id, app.reader or app.client_id)
+    consent = requested(new_id, person_id, app, ask, now, action, amends, subject)
+    if inbox:
+        consent.via, consent.message, consent.answer_by = inbox.via, inbox.message, inbox.answer_by
     session.add(consent)
     session.flush()
     events.append(session, consent, Act.REQUESTED, APP, now)
@@ -67,21 +83,29 @@ def open_ask(
     return consent
 
 
-def lapse(session: Session, log: Log, consent: Consent, now: datetime) -> None:
-    """Close a request that was not answered in time, was answered by somebody else, or cannot be answered any more.
-    The log entry tells the person, whose log would otherwise show the request as open for ever."""
+def lapse(
+    session: Session,
+    log: Log,
+    consent: Consent,
+    now: datetime,
+    actor: Actor = SYSTEM,
+    reason: EndReason = EndReason.LAPSED,
+) -> None:
+    """Close a request that was not answered in time, was answered by somebody else, cannot be answered any more, or was
+    taken back by the app. The log entry tells the person, whose log would otherwise show the request as open for
+    ever."""
     log.turn(session, consent.person_id)
     if consent.state != State.REQUESTED:
         return
-    events.change(session, consent, Act.LAPSED, SYSTEM, now, EndReason.LAPSED)
+    events.change(session, consent, Act.LAPSED, actor, now, reason)
     consent.ended_at = now
-    ended = entry("consent_ended", about(consent), None, SYSTEM, now, **asked(consent), reason=str(EndReason.LAPSED))
+    ended = entry("consent_ended", about(consent), None, actor, now, **asked(consent), reason=str(reason))
     log.record(session, ended)
 
 
 def answer_by(consent: Consent, settings: Settings) -> datetime:
     """Until when the person may answer."""
-    return consent.created_at + timedelta(seconds=settings.ask_seconds)
+    return consent.answer_by or consent.created_at + timedelta(seconds=settings.ask_seconds)
 
 
 def keep_draft(session: Session, consent: Consent, reader: str, marks: Mapping[str, Sequence[str]]) -> None:
@@ -96,6 +120,18 @@ def draft(consent: Consent, reader: str) -> dict[str, list[str]]:
     """What this reader marked before; empty when nothing is kept. A guardian is not offered the marks of her child."""
     kept: dict[str, Any] = json.loads(consent.draft) if consent.draft else {}
     return dict(kept["marks"]) if kept.get("reader") == reader else {}
+
+
+def knows(session: Session, app_id: str, person_id: str) -> bool:
+    """Whether this person has ever agreed to anything with this app."""
+    agreed = (Consent.app_id == app_id, Consent.person_id == person_id, Consent.version > 0)
+    return session.exec(select(Consent.id).where(*agreed).limit(1)).first() is not None
+
+
+def known_as(session: Session, app_id: str, subject: str) -> str | None:
+    """The person whom this app knows by this identifier, because she has agreed to something with it."""
+    agreed = (Consent.subject == subject, Consent.app_id == app_id, Consent.version > 0)
+    return session.exec(select(Consent.person_id).where(*agreed).limit(1)).first() if subject else None
 
 
 def apps_of(session: Session, person_id: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from gateway.consent import asking, ending, events, evidence, meanwhile, terms
+from gateway.consent import asking, ending, events, evidence, inbox, meanwhile, terms
 from gateway.consent.actors import SYSTEM, Actor
 from gateway.consent.agreement import Agreement
 from gateway.consent.entries import about, asked, entry
@@ -68,16 +68,20 @@ def agree(session: Session, house: House, agreement: Agreement, now: datetime) -
     house.log.record(session, entry("consent_given", about(consent), agreed, actor, now))
     for old in replaced:
         end(session, house.log, old, actor, EndReason.REPLACED, now)
+    inbox.ask_again(session, consent.person_id, consent.app_id, consent.purpose)
     return None
 
 
-def refuse(session: Session, log: Log, consent: Consent, actor: Actor, now: datetime) -> None:
+def refuse(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> None:
+    """Also for a while to come: see `inbox`."""
+    log = house.log
     log.turn(session, consent.person_id)
     if consent.state != State.REQUESTED:
         return
     events.change(session, consent, Act.REFUSED, actor, now)
     consent.ended_at = now
     log.record(session, entry("consent_refused", about(consent), None, actor, now, **asked(consent)))
+    inbox.silence(session, consent, house.settings.silence_days, now)
 
 
 def record_service_refused(session: Session, log: Log, consent: Consent, reason: str, now: datetime) -> None:
@@ -124,6 +128,7 @@ def go_on(session: Session, log: Log, consent: Consent, earlier: Consent, actor:
     if consent.state == State.REQUESTED:
         events.change(session, consent, Act.CONTINUED, actor, now, EndReason.CONTINUED)
         consent.ended_at = now
+    inbox.ask_again(session, consent.person_id, consent.app_id, consent.purpose)
     log.record(session, entry("consent_continued", about(earlier), current(session, earlier), actor, now))
 
 

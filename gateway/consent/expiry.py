@@ -30,7 +30,8 @@ def write_due(house: House, now: datetime) -> int:
     unanswered = now - timedelta(seconds=house.settings.ask_seconds)
     due = or_(
         col(Consent.state).in_([State.ACTIVE, State.PAUSED]) & (col(Consent.until) <= now),
-        (col(Consent.state) == State.REQUESTED) & (col(Consent.created_at) < unanswered),
+        (col(Consent.state) == State.REQUESTED) & (col(Consent.created_at) < unanswered) & (col(Consent.via) == ""),
+        (col(Consent.state) == State.REQUESTED) & (col(Consent.answer_by) <= now),
     )
     with house.store.read() as session:
         found = list(session.exec(select(Consent.id).where(due).order_by(col(Consent.created_at)).limit(AT_ONCE)))

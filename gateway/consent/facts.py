@@ -117,6 +117,8 @@ class Facts(Protocol):
         """The organisations at which we know which account is hers."""
 
     def person(self, session: Session, person_id: str) -> PersonFacts: ...
+    def by_email(self, session: Session, address: str) -> str | None:
+        """Id of the person who signs in with this mail address."""
 
 
 class SharingFacts(Facts, Protocol):

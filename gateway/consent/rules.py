@@ -52,6 +52,7 @@ class EndReason(StrEnum):
     REPLACED = "replaced"
     INVALIDATED = "invalidated"  # by operator or organisation
     LAPSED = "lapsed"  # asked, never answered
+    TAKEN_BACK = "taken_back"  # asked, and not wanted any more by the app
     CONTINUED = "continued"  # the app asked again for what was agreed before; the earlier agreement goes on
     UNCLAIMED = "unclaimed"  # agreed to, but the app never fetched its tokens
     AMENDED = "amended"  # the app asked to change an earlier agreement, which has changed
@@ -87,7 +88,7 @@ class ImpossibleAct(Exception):
 
 
 # How requests end that never became a sharing. The list of sharings does not show them.
-NEVER_A_SHARING = frozenset({EndReason.LAPSED, EndReason.CONTINUED, EndReason.AMENDED})
+NEVER_A_SHARING = frozenset({EndReason.LAPSED, EndReason.TAKEN_BACK, EndReason.CONTINUED, EndReason.AMENDED})
 
 # Acts that make a version of the terms.
 VERSIONS = frozenset({Act.GRANTED, Act.NARROWED, Act.EXTENDED, Act.CHANGED, Act.RENEWED})

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from gateway.ground.store.tables import BIG
+from gateway.ground.store.tables import BIG, where
 
 
 class Consent(SQLModel, table=True):
@@ -13,6 +13,7 @@ class Consent(SQLModel, table=True):
         Index("ix_consent_state_until", "state", "until"),
         Index("ix_consent_state_created_at", "state", "created_at"),
         Index("ix_consent_reason_ended_at", "reason", "ended_at"),
+        Index("ix_consent_answer_by", "answer_by", **where("state = 'requested'")),
     )
     id: str = Field(primary_key=True)  # public, stable, equals grant_id; not a secret
     person_id: str = Field(foreign_key="person.id", index=True)
@@ -32,6 +33,11 @@ class Consent(SQLModel, table=True):
     action: str = ""  # rules.CREATE, MERGE, REPLACE: what the app asked for with it
     amends: str | None = None  # id of the agreement that a merge or replace is to change
     tokens_from: int = 0  # version of the terms: tokens of an earlier one are worth nothing
+    # Of a request that the app made while she was not there (inbox.py):
+    via: str = ""  # the protocol by which it was made; "": on a page that she had opened
+    message: str = ""  # the app's own words, by which she recognises what it is about
+    answer_by: datetime | None = None  # until when she may answer; None: as of any page (asking.answer_by)
+    subject: str = Field(default="", index=True)  # how the app knows her, as in the terms
     draft: str | None = None  # JSON: who marked what on the screen (asking.keep_draft); gone with the answer
 
 
@@ -58,6 +64,16 @@ class ConsentEvent(SQLModel, table=True):
     version: int = 0
     prev_sha256: str
     sha256: str
+
+
+class Silence(SQLModel, table=True):
+    """She has refused an app something: until then it cannot ask her for the same purpose while she is not there."""
+
+    person_id: str = Field(foreign_key="person.id", primary_key=True)
+    app_id: str = Field(foreign_key="app.client_id", primary_key=True)
+    purpose: str = Field(primary_key=True)
+    since: datetime
+    until: datetime = Field(index=True)
 
 
 class Evidence(SQLModel, table=True):

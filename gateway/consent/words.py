@@ -39,6 +39,7 @@ REASONS = {
     "replaced": N_("replaced"),
     "invalidated": N_("ended by the service"),
     "lapsed": N_("not answered in time"),
+    "taken_back": N_("the app took its request back"),
     "continued": N_("an earlier sharing goes on"),
     "amended": N_("an earlier sharing was changed"),
     "unclaimed": N_("the app did not take it up"),

@@ -253,6 +253,15 @@ EVENTS: Mapping[str, EventKind] = {
             _W(N_("You asked for {app} to delete what it has received.")),
         ),
     ),
+    "asking_changed": EventKind(
+        "",
+        (
+            _W(N_("{guardian} keeps {app} from asking by itself until {until}."), "until", actor="guardian"),
+            _W(N_("{guardian} lets {app} ask again."), actor="guardian"),
+            _W(N_("You keep {app} from asking by itself until {until}."), "until"),
+            _W(N_("You let {app} ask again.")),
+        ),
+    ),
     # ---- the app's access
     "token_issued": EventKind(
         "",

@@ -9,14 +9,15 @@ from starlette.responses import Response
 
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
-from gateway.ground.calendar.ages import is_minor
+from gateway.ground.calendar.ages import is_minor, minor_now
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
 from gateway.log import reading
 from gateway.log.tally import WINDOW
-from gateway.people import account_pages, preference_pages, register_pages, sign_in_pages
+from gateway.people import account_pages, accounts, preference_pages, register_pages, sign_in_pages
 from gateway.people.sign_ins import SignInsEnded
 from gateway.people.steps import account, today
+from gateway.people.tables import Person
 
 
 def home(linked: Callable[[Session, str], int], ctx: Context) -> Response:
@@ -29,6 +30,7 @@ def home(linked: Callable[[Session, str], int], ctx: Context) -> Response:
         "people/home.html",
         sharings=_running(ctx, person.id, State.ACTIVE),
         paused=_running(ctx, person.id, State.PAUSED),
+        waiting=_waiting(ctx, person),
         accesses=accesses.total(),
         organisations=linked(ctx.session, person.id),
         minor=is_minor(person.birth_date, today(ctx), settings.majority_age),
@@ -43,6 +45,15 @@ def _running(ctx: Context, person: str, state: State) -> int:
         or_(col(Consent.until).is_(None), col(Consent.until) > ctx.now),
     )
     return ctx.session.exec(live).one()
+
+
+def _waiting(ctx: Context, person: Person) -> int:
+    """Requests that she may answer on her page of sharings: her own, and those of children she decides for."""
+    children = accounts.children(ctx.session, person.id)
+    wards = (one.id for one in children if minor_now(one.birth_date, ctx.now, ctx.house.settings))
+    theirs = [person.id, *wards]
+    waits = (col(Consent.person_id).in_(theirs), Consent.state == State.REQUESTED, Consent.via != "")
+    return ctx.session.exec(select(func.count()).where(*waits, col(Consent.answer_by) > ctx.now)).one()
 
 
 def doors(linked: Callable[[Session, str], int], ended: SignInsEnded) -> list[Door]:

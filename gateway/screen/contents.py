@@ -55,6 +55,7 @@ def facts(catalogue: Catalogue, settings: Settings, showing: Showing, language: 
         "signs_in": ask.is_sign_in,
         "retention": ask.retention,
         "recipients": [dict(recipient) for recipient in app.recipients],
+        **({"sent": {"message": showing.consent.message}} if showing.consent.via else {}),
         "redirect": {"host": showing.redirect_host, "scheme": showing.redirect_scheme, **_device(showing)},
         "chosen": {name: sorted(values) for name, values in sorted(showing.chosen.items())},
         "problems": [[one.field, one.text, _named(one, organisations)] for one in showing.problems],

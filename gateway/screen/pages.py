@@ -86,7 +86,7 @@ def decide(others: Facts, ctx: Context) -> Response:
         asking.lapse(ctx.session, ctx.house.log, consent, ctx.now)
         return _late(ctx, app)
     if ctx.form.get("decision") == "refuse":
-        deciding.refuse(ctx.session, ctx.house.log, consent, acting(ctx.person.person, consent.person_id), ctx.now)
+        deciding.refuse(ctx.session, ctx.house, consent, acting(ctx.person.person, consent.person_id), ctx.now)
         return ctx.go(resume)
     return _allow(others, ctx, consent, resume)
 

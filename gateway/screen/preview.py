@@ -71,6 +71,9 @@ class _Invented:
     def person(self, session: Session, person_id: str) -> PersonFacts:
         return PersonFacts(_ID, PERSON, minor=False, guardian_id=None)
 
+    def by_email(self, session: Session, address: str) -> str | None:
+        return None
+
 
 def _context(house: House, session: Session, language: str, now: datetime) -> Context:
     scope = {"type": "http", "method": "GET", "path": "/authorize", "query_string": b"", "headers": []}

@@ -47,6 +47,9 @@ def card(ctx: Context, sharing: Sharing) -> dict[str, Any]:
         "last_access_at": consent.last_access_at,
         "accesses": sharing.accesses,
         "asked_at": consent.created_at,
+        "waits": sharing.waits,
+        "message": consent.message,
+        "answer_by": consent.answer_by,
     }
 
 

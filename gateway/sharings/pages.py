@@ -23,7 +23,7 @@ from gateway.ground.web.languages import collated
 from gateway.ground.web.marks import N_
 from gateway.log import reading as log_reading
 from gateway.log.sentences import Voice
-from gateway.sharings import all_pages, erasure, reading, receipt_pages
+from gateway.sharings import all_pages, erasure, reading, receipt_pages, silences
 from gateway.sharings.all_pages import ALL, Everything
 from gateway.sharings.cards import by_data, card
 from gateway.sharings.reading import Sharing, Wanted
@@ -56,7 +56,7 @@ def doors(facts: SharingFacts) -> list[Door]:
         )
         for method, path, handler in table
     ]
-    return [*all_pages.doors(facts), *pages, *receipt_pages.doors(facts)]
+    return [*all_pages.doors(facts), *pages, *silences.doors(facts), *receipt_pages.doors(facts)]
 
 
 def _one(facts: SharingFacts, ctx: Context, counting: bool | None = None) -> Sharing:
@@ -73,10 +73,15 @@ def listing(facts: SharingFacts, ctx: Context) -> Response:
     """ "Data sharing": all that a person shares or has shared, and for a guardian her children's."""
     wanted = Wanted.read(ctx.query)
     every = reading.all_of(ctx.session, ctx.house.log, ctx.house.settings, facts, ctx.person.person, ctx.now)
-    cards = [card(ctx, sharing) for sharing in reading.narrowed(every, wanted, ctx.house.catalogue, ctx.language)]
+    shown = reading.narrowed(every, wanted, ctx.house.catalogue, ctx.language)
+    cards = [card(ctx, sharing) for sharing in shown if wanted.narrows or not sharing.waits]
+    waiting = sorted((one for one in every if one.waits), key=lambda one: one.consent.created_at)
     return ctx.page(
         "sharings/list.html",
         wanted=wanted,
+        waiting=[card(ctx, sharing) for sharing in waiting],
+        silences=silences.listed(facts, ctx),
+        lengths=silences.LENGTHS,
         cards=cards,
         at_once=_at_once(every),
         by_data=by_data(cards) if wanted.by == "data" else [],

@@ -55,6 +55,11 @@ class Sharing:
         return self.state in (State.ACTIVE, State.PAUSED)
 
     @property
+    def waits(self) -> bool:
+        """Whether it is a request that waits for an answer here, and on no page that she opened at the app's."""
+        return self.state == State.REQUESTED and bool(self.consent.via)
+
+    @property
     def data(self) -> list[tuple[str, str]]:
         """(organisation, type of data) of what is shared, or of what was asked for if nobody agreed."""
         if self.terms is None:
@@ -197,7 +202,7 @@ def _without_stale_requests(found: Iterable[Sharing]) -> list[Sharing]:
     latest: dict[object, tuple[datetime, bool, str]] = {}
     for sharing in every:
         latest[sharing.twins] = max(sharing.told, latest.get(sharing.twins, sharing.told))
-    return [one for one in every if one.state != State.REQUESTED or one.told == latest[one.twins]]
+    return [one for one in every if one.state != State.REQUESTED or one.waits or one.told == latest[one.twins]]
 
 
 def _unanswered(settings: Settings, sharing: Sharing, now: datetime) -> bool:

@@ -25,7 +25,7 @@ from starlette.testclient import TestClient
 from gateway.app import PROTOCOL
 from gateway.apps import declare, verbs, views
 from gateway.apps import pages as app_pages
-from gateway.authorization import api, devices, logout_pages, pages, registering
+from gateway.authorization import api, asked, devices, logout_pages, pages, registering
 from gateway.consent.facts import AppView, Offered, PersonFacts
 from gateway.consent.itself import ITSELF
 from gateway.formats.model import FoundAccount
@@ -179,6 +179,7 @@ class World:
         doors = [
             *api.doors(PROTOCOL, rooms),
             *devices.DOORS,
+            *asked.doors(rooms),
             *registering.doors(PROTOCOL),
             *pages.doors(PROTOCOL, rooms, partial(consent_pages.screen, rooms)),
             *logout_pages.doors(self.leave),
@@ -358,6 +359,10 @@ class Rooms:
         row = session.get_one(Person, person_id)
         minor = row.birth_date is not None and row.birth_date > date(2011, 11, 23)
         return PersonFacts(row.id, row.name, minor, row.guardian_id, claims=people.claims(row))
+
+    def by_email(self, session: Session, address: str) -> str | None:
+        row = people.find(session, address)
+        return row.id if row else None
 
     def names(self, session: Session) -> RoomNames:
         return RoomNames(session, self.house.catalogue)

@@ -71,14 +71,17 @@ class Website:
 
     def __init__(self, status: int | None = 200, **fields: str) -> None:
         self.answers: tuple[int | None, dict[str, str]] = (status, fields)
-        self.got: list[dict[str, Any]] = []  # path, media type, body
+        self.got: list[dict[str, Any]] = []  # path, media type, body, authorization
         self._over = threading.Event()
         site = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"])).decode()
-                site.got.append({"path": self.path, "media": self.headers["content-type"], "body": body})
+                shown = self.headers["authorization"]
+                site.got.append(
+                    {"path": self.path, "media": self.headers["content-type"], "body": body, "authorization": shown}
+                )
                 status, fields = site.answers
                 if status is None:
                     site._over.wait(30)

@@ -214,6 +214,9 @@ class Rooms:
     def person(self, session: Session, person_id: str) -> PersonFacts:
         return self.people[person_id]
 
+    def by_email(self, session: Session, address: str) -> str | None:
+        return None
+
     def names(self, session: Session) -> RoomNames:
         return RoomNames(session, Catalogue(Settings().policies))
 

@@ -1,0 +1,91 @@
+"""Deferred token responses: an app that may read some asks for more, and fetches it when the person has agreed
+(draft-ietf-oauth-deferred-token-response-01).
+
+A refresh with `completion_mode=deferred` and authorization_details beyond what is granted is such a request. It is put
+to her as the merge of both: she is asked for what is new alone, and what she has agreed to goes on whatever she says.
+The draft leaves to the server what it defers; nothing else is deferred here. Without completion_mode the same refresh
+is refused at once.
+"""
+
+from dataclasses import replace
+from typing import NoReturn
+
+from gateway.authorization import asked, families, parameters, polling, requests
+from gateway.authorization.asked import AskedOf
+from gateway.authorization.calls import EndpointCall
+from gateway.authorization.families import GrantedFamily
+from gateway.authorization.rules import Refused
+from gateway.authorization.tables import TokenFamily
+from gateway.consent.itself import location
+from gateway.consent.request import Ask
+from gateway.consent.rules import MERGE
+from gateway.consent.terms import granted_items
+
+GRANT = "urn:ietf:params:oauth:grant-type:deferred"
+MODE = "deferred"
+
+
+def defer(call: EndpointCall) -> None:
+    """Put a refresh for more than is granted into her inbox: the answer is `authorization_pending` with a
+    deferral_code. Everything else goes on."""
+    form = call.form
+    deferred = MODE in form.get("completion_mode", "").split()
+    if not deferred or form.get("grant_type") != "refresh_token" or "authorization_details" not in form:
+        return
+    if call.client.public:
+        raise Refused("unauthorized_client", "A public client asks for more at the authorization endpoint.")
+    granted = _standing(call)
+    if granted is not None:
+        checked = _checked(call, granted)
+        if _is_wider(checked.ask, granted):
+            _put(call, granted, checked)
+
+
+def _standing(call: EndpointCall) -> GrantedFamily | None:
+    """What the refresh token stands on. None: nothing that could be widened; the grant itself says what is wrong."""
+    ctx = call.ctx
+    row = families.find_refresh(ctx.session, call.form.get("refresh_token", ""))
+    if row is None or row.client_id != call.client.client_id or row.expires_at <= ctx.now:
+        return None
+    family = ctx.session.get_one(TokenFamily, row.family_id)
+    ctx.house.log.turn(ctx.session, family.person_id)
+    found = families.standing(ctx.session, family, ctx.now)
+    return found if isinstance(found, GrantedFamily) else None
+
+
+def _checked(call: EndpointCall, granted: GrantedFamily) -> requests.Checked:
+    """The request to merge these details into the grant, checked like any other."""
+    ctx, family = call.ctx, granted.family
+    sent = {
+        "authorization_details": call.form["authorization_details"],
+        "grant_management_action": MERGE,
+        "grant_id": granted.consent.id,
+    }
+    checked = requests.check(ctx.session, ctx.house, call.app, parameters.DEFERRED, sent)
+    named = [location(ctx.house.settings.public_url, name) for name in checked.ask.organisations()]
+    resource = " ".join(dict.fromkeys([*family.resource.split(), *named])) if family.resource else ""
+    return replace(
+        checked, scope=family.scope, claims=_names_alone(family.claims), resource=resource, dpop_jkt=call.binding.jkt
+    )
+
+
+def _names_alone(claims: str) -> str:
+    """Of the claims of a sign-in those that she tells; what that sign-in had to be, this one need not."""
+    return " ".join(one for one in claims.split() if "=" not in one)
+
+
+def _is_wider(ask: Ask, granted: GrantedFamily) -> bool:
+    fields = {(item["organisation"], item["dataset"]): item["fields"] for item in granted_items(granted.terms)}
+    return any(not set(one.fields) <= set(fields.get((one.organisation, one.dataset), ())) for one in ask.items)
+
+
+def _put(call: EndpointCall, granted: GrantedFamily, checked: requests.Checked) -> NoReturn:
+    ctx, token = call.ctx, call.form.get("client_notification_token", "")
+    if token and not asked.is_token(token):
+        raise Refused("invalid_request", "client_notification_token: 22 to 1024 characters of a bearer token.")
+    seconds = ctx.house.settings.answer_seconds
+    told = AskedOf(granted.consent.person_id, polling.DEFERRED, seconds, token=token)
+    code = asked.begin(ctx.session, ctx.house, call.app, checked, told, ctx.now)
+    raise Refused(
+        "authorization_pending", deferral_code=code, expires_in=seconds, interval=polling.INTERVAL
+    )  # an error answer by the draft, and nothing of it is undone
