@@ -10,16 +10,15 @@ has to be kept or cleaned up.
 
     endpoints    each endpoint's steps, in their order        steps, calls      the steps; what they hand on
     parameters   what each endpoint takes, once each          checks, details   what each parameter must be
-    clients      who calls                                    assertions        private_key_jwt
-    binding      the key that the caller holds                request_objects   requests that the app has signed
+    clients, assertions, binding   who calls, holding what    request_objects   requests that the app has signed
     requests     a request, from first sight to spent code    dispatch          what comes next for it
     pages, going_on   /authorize; what follows from it        returning, responses   its end; the answer to the app
+    polling      answers that the app polls for               devices           apps without a browser
+    asked        of a person who is not there, by:            backchannel, deferring   CIBA; a refresh for more
     families     what descends from one code                  tokens, client_tokens   access tokens, of either kind
-    grants       as apps see and end them                     unclaimed         what no app came for
+    grants, unclaimed   as apps see and end them; or forget   access_tokens, disclosing   resources of our own
     openid, scopes   scopes and claims as details             id_tokens, hints  who signed in, signed; coming back
-    logout       telling apps of who signed out               logout_pages      signing out because an app asks
-    subjects, spending   its sub for a person; used once      registering, reading   apps that register themselves
-    disclosing   what is told of an account, recorded         access_tokens     at resources of our own
-    devices      apps without a browser                       api, protocol, tabled, metadata   the doors; as tables
-    server, adapter   Authlib, untyped
+    logout, logout_pages   who signed out; because an app asks   subjects, spending   its sub for a person; used once
+    registering, reading   apps that register themselves      server, adapter   Authlib, untyped
+    api, protocol, tabled, metadata   the doors; as tables
 """

@@ -38,6 +38,7 @@ from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
 from gateway.house import House
+from gateway.log import Log
 from gateway.notices import outbox
 from gateway.notices.sending import Message, NoticeKind
 from gateway.notices.tables import AppNotice
@@ -144,7 +145,7 @@ def _address(client: Registration, kind: str) -> str:
     return client.ping_uri if kind == polling.BACKCHANNEL else client.deferred_uri
 
 
-def take_back(session: Session, house: House, code: str, client_id: str, now: datetime) -> bool:
+def take_back(session: Session, log: Log, code: str, client_id: str, now: datetime) -> bool:
     """The app has no use for the answer any more: it gets none, and an open request leaves her inbox. False: this is
     none of its open requests."""
     row = polling.find(session, KINDS, code, client_id)
@@ -154,7 +155,7 @@ def take_back(session: Session, house: House, code: str, client_id: str, now: da
     session.add(row)
     consent = session.get(Consent, row.consent_id) if row.consent_id else None
     if consent is not None:
-        asking.lapse(session, house.log, consent, now, APP, EndReason.TAKEN_BACK)
+        asking.lapse(session, log, consent, now, APP, EndReason.TAKEN_BACK)
     return True
 
 

@@ -105,13 +105,13 @@ def _says_nothing_of_its_own(call: EndpointCall) -> bool:
     return call.checked is not None and all(item.organisation == ITSELF for item in call.checked.ask.items)
 
 
-def check_scope(call: EndpointCall) -> None:
+def check_signs_in(call: EndpointCall) -> None:
     """CIBA signs a person in, whatever else it asks (CIBA Core §7.1)."""
     if openid.OPENID not in call.sent.get("scope", "").split():
         raise Refused("invalid_scope", "CIBA needs the scope openid.")
 
 
-def begin(call: EndpointCall) -> Response:
+def begin_backchannel(call: EndpointCall) -> Response:
     """Put it into the person's inbox, and tell the app what to poll with (CIBA Core §7.3)."""
     assert call.checked is not None
     ctx, seconds = call.ctx, _seconds(call)

@@ -25,7 +25,7 @@ GRANT = "urn:ietf:params:oauth:grant-type:deferred"
 MODE = "deferred"
 
 
-def defer(call: EndpointCall) -> None:
+def defer_wider(call: EndpointCall) -> None:
     """Put a refresh for more than is granted into her inbox: the answer is `authorization_pending` with a
     deferral_code. Everything else goes on."""
     form = call.form

@@ -210,7 +210,7 @@ def end_tokens(call: EndpointCall) -> Response:
     """The token's whole family, if it is the client's own (RFC 7009 §2.1). What a client polls with may be given back
     too (draft-ietf-oauth-deferred-token-response-01, Cancellation)."""
     ctx = call.ctx
-    if asked.take_back(ctx.session, ctx.house, call.form.get("token", ""), call.client.client_id, ctx.now):
+    if asked.take_back(ctx.session, ctx.house.log, call.form.get("token", ""), call.client.client_id, ctx.now):
         return Response(status_code=200, headers={"Cache-Control": "no-store"})
     response: Response = Server(call).create_endpoint_response("revocation")
     return response

@@ -6,9 +6,11 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
-from authorization_world import ISSUER, Page, usage, visible
+from authorization_world import CALLBACK, ISSUER, Page, declaration, usage, visible
 from client_keys import COUNT, KEYS, NEVER, jws, proof
 
+from gateway.apps import declare, members
+from gateway.apps.members import Registrable
 from tests.tokens import claims
 
 GRANT = "urn:openid:params:grant-type:ciba"
@@ -451,6 +453,45 @@ def test_the_metadata_says_what_is_offered(till):
     assert said["backchannel_user_code_parameter_supported"] is False
     assert "ES256" in said["backchannel_authentication_request_signing_alg_values_supported"]
     assert GRANT in said["grant_types_supported"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"token_endpoint_auth_method": "none"}, "grant_types"),
+        ({"backchannel_token_delivery_mode": None}, "backchannel_token_delivery_mode"),
+        ({"backchannel_token_delivery_mode": "push"}, "backchannel_token_delivery_mode"),
+        ({"backchannel_token_delivery_mode": "ping"}, "backchannel_client_notification_endpoint"),
+        ({"backchannel_user_code_parameter": True}, "backchannel_user_code_parameter"),
+        ({"backchannel_authentication_request_signing_alg": "RS256"}, "backchannel_authentication_request_signing_alg"),
+        ({"backchannel_authentication_request_signing_alg": "ES256"}, "jwks"),
+    ],
+)
+def test_what_a_registration_must_say(changes, key):
+    document = {**declaration("till", **BANK), **changes}
+    document = {name: value for name, value in document.items() if value is not None}
+    assert key in [fault.key for fault in declare.check(document)]
+
+
+def test_no_app_says_of_itself_that_it_may_ask_anybody(till):
+    offered = Registrable(("oauth21", "oidc"), (GRANT, "authorization_code", "refresh_token"), frozenset(("openid",)))
+    said = {"redirect_uris": [CALLBACK], "grant_types": [GRANT, "authorization_code"], "asks_anybody": True}
+    kept = members.document({**said, "backchannel_token_delivery_mode": "poll"}, "self", offered)
+    assert kept["backchannel_token_delivery_mode"] == "poll" and "asks_anybody" not in kept
+
+
+def test_G24_a_backchannel_request_may_add_to_its_grant(till):
+    tokens = till.tokens("till", details=[usage()], scope="openid", authorization_details=json.dumps([usage()]))
+    more = json.dumps([usage(fields=["interval.start", "interval.value", "interval.cost"])])
+    merging = {"grant_management_action": "merge", "grant_id": tokens["grant_id"], "authorization_details": more}
+    assert error(ask(till, login_hint="bob@example.org", **merging)) == "invalid_grant_id", "it is Alice's"
+    told = begun(till, **merging)
+    browser = till.browser("alice")
+    assert "asks to read more of your data" in visible(browser.get(opened(till, browser)).text)
+    answers(till)
+    body = poll(till, told).json()
+    assert body["grant_id"] == tokens["grant_id"]
+    assert "interval.cost" in str(body["authorization_details"])
 
 
 # ---- taking back

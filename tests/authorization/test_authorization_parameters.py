@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from gateway.app import PROTOCOL
-from gateway.authorization import api
+from gateway.authorization import api, parameters
 from gateway.authorization.parameters import PARAMETERS
 from gateway.authorization.protocol import Protocol
 from gateway.authorization.server import CODE
@@ -108,7 +108,7 @@ def test_every_parameter_that_is_known_is_refused_when_it_is_repeated_or_in_the_
 
 
 def test_a_parameter_is_known_at_endpoints_that_there_are_and_stands_once_in_the_table():
-    offered = {endpoint.name for endpoint in PROTOCOL.endpoints}
+    offered = {endpoint.name for endpoint in PROTOCOL.endpoints} | {parameters.DEFERRED}
     assert {name for parameter in PARAMETERS for name in parameter.endpoints} <= offered
     names = [parameter.name for parameter in PARAMETERS]
     assert len(names) == len(set(names))

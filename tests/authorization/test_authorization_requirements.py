@@ -166,7 +166,10 @@ def bound(world):
 
 # Names of RFC 8414, of the registry that adds to it and of published standards (Grant Management §7, Consumer Data
 # Standards), as far as this server uses them, or will with logout and registration.
-REGISTERED = {
+DRAFT = {"deferred_token_response_supported"}  # draft-ietf-oauth-deferred-token-response-01
+REGISTERED = DRAFT | {
+    "backchannel_authentication_endpoint", "backchannel_token_delivery_modes_supported",
+    "backchannel_authentication_request_signing_alg_values_supported", "backchannel_user_code_parameter_supported",
     "issuer", "authorization_endpoint", "token_endpoint", "jwks_uri", "scopes_supported", "response_types_supported",
     "response_modes_supported", "grant_types_supported", "token_endpoint_auth_methods_supported",
     "token_endpoint_auth_signing_alg_values_supported", "ui_locales_supported", "revocation_endpoint",

@@ -72,7 +72,8 @@ def test_a_public_client_is_not_enough(world, path):
 @every("bind_key")
 def test_a_proof_is_for_this_endpoint_alone(world, path):
     grants = ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
-    world.register("device", grant_types=grants)
+    ciba = {"grant_types": [*grants, "urn:openid:params:grant-type:ciba"], "backchannel_token_delivery_mode": "poll"}
+    world.register("device", token_endpoint_auth_method="client_secret_basic", **ciba)
     for other in ("/par", "/token", "/introspect"):
         form = {
             **FORM,

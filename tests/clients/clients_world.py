@@ -282,9 +282,7 @@ class Robot:
 
     def visits(self, address: str) -> str:
         """Open what an app sends her to, answer, and say at which address her browser ends."""
-        if address.startswith("inbox:"):
-            raise Stumble("her inbox", "no page tells her of requests that wait for her", [])
-        page = self._confirmed(self.visitor.get(address))
+        page = self._confirmed(self.visitor.get(self._waiting() if address.startswith("inbox:") else address))
         if "/authorize/continue" in page.body:  # agreed to the same before: she wants to see the whole screen
             page = self.visitor.get(page.url + "&change=1")
         if page.status == 0:  # sent back to the app at once
@@ -305,6 +303,14 @@ class Robot:
             return urlunsplit(back._replace(query=urlencode(changed)))
 
         return visits
+
+    def _waiting(self) -> str:
+        """Where the request is that waits in her inbox."""
+        page = self.visitor.get(f"{self.world.gateway}/sharings")
+        found = re.findall(r'href="(/requests/[^"]+)"', page.body)
+        if not found:
+            raise Stumble("her inbox", f"no request waits: {page.text[:500]}", [])
+        return self.world.gateway + found[0]
 
     def _confirmed(self, page: WebPage) -> WebPage:
         """Of a device (RFC 8628 §3.3.1): it is her own, whose code she sees."""

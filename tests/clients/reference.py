@@ -24,7 +24,7 @@ _CODE = {"grant_types": ["authorization_code", "refresh_token"], "redirect_uris"
 SECRET = "a-secret-of-the-reference"
 _NO_CODE: dict[str, Any] = {"redirect_uris": [], "response_types": []}
 
-# The names are those of test_clients_profiles.py and test_clients_not_yet.py.
+# The names are those of test_clients_profiles.py and test_clients_backchannel.py.
 APPS: dict[str, dict[str, Any]] = {
     "dpop": {**_CODE, "token_endpoint_auth_method": "none", "dpop_bound_access_tokens": True},
     "jar": {**_CODE, "token_endpoint_auth_method": "private_key_jwt", "require_signed_request_object": True},

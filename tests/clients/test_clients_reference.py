@@ -1,6 +1,6 @@
-"""The judges are judged: what Aval does not have yet, the same scripts do at a server by other hands.
+"""The judges are judged: the same scripts run at a server by other hands.
 
-So a flow of test_clients_not_yet.py that stumbles does so for want of something in Aval, not in the script.
+So a flow that stumbles at Aval does so for want of something in Aval, not in the script.
 """
 
 from collections.abc import Callable

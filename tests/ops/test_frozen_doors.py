@@ -8,7 +8,8 @@ from gateway.log.mark import Mark
 
 GRANTS = ("/grants/{grant_id}", "/account-access-consents/{grant_id}")
 APPS = {
-    *(("POST", path) for path in ("/par", "/token", "/introspect", "/device_authorization", "/userinfo")),
+    *(("POST", path) for path in ("/par", "/token", "/introspect", "/device_authorization", "/bc-authorize")),
+    ("POST", "/userinfo"),
     *(("GET", path) for path in ("/userinfo", *GRANTS)),
 }
 ORGANISATION = "/organisations/{id}"

@@ -51,6 +51,7 @@ WHOLE = {
     "SELECT min(entry_id) FROM logwaiting": "the first row by its key",
     "SELECT at_ms FROM logcheckpoint ORDER BY size DESC LIMIT 1": "the last row by its key",
     "SELECT DISTINCT tokenfamily.person_id": "the next living ones, by an index that has no others",
+    "UPDATE consent SET subject = (SELECT": "once, when the column came",
     "FROM person ORDER BY person.email": "`aval people list` lists everybody",
 }
 _JOBS = """
@@ -103,7 +104,11 @@ DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 KEEPER = (
     WHO.replace('"who"', '"keeper"')
     .replace('"none"', '"client_secret_basic"')
-    .replace('"authorization_code", ', '"authorization_code", "client_credentials", ')
+    .replace(
+        '"authorization_code", ', '"authorization_code", "client_credentials", "urn:openid:params:grant-type:ciba", '
+    )
+    + 'backchannel_token_delivery_mode = "ping"\n'
+    + 'backchannel_client_notification_endpoint = "https://who.example/pinged"\nasks_anybody = true\n'
 )
 
 pytestmark = pytest.mark.sqlite
@@ -235,6 +240,7 @@ class Tour:
         revoked = {"cdr_arrangement_id": "unknown"}
         self.story.http.post(f"{self.at}/arrangements/revoke", data=revoked, auth=("keeper", secret))
         self.story.http.post(f"{self.at}/revoke", data={"token": given["access_token"]}, auth=("keeper", secret))
+        self.is_asked(("keeper", secret))
         said = {"redirect_uris": ["https://by-itself.example/callback"], "client_name": "By itself"}
         registered = self.story.http.post(f"{self.at}/apps", json=said)
         assert registered.status_code == 201, registered.text
@@ -245,6 +251,27 @@ class Tour:
         changed = {**said, "client_id": mine["client_id"], "client_name": "By itself again"}
         assert self.story.http.put(place, json=changed, headers=own).status_code == 200
         assert self.story.http.delete(place, headers=own).status_code == 204
+
+    def is_asked(self, keeper: tuple[str, str]) -> None:
+        """By an app that is not there: she refuses, and lets it ask again."""
+        asked = {"scope": "openid", "login_hint": self.alice.email, "client_notification_token": "t" * 40}
+        for decision in ("allow", "refuse"):
+            answer = self.story.http.post(f"{self.at}/bc-authorize", data=asked, auth=keeper)
+            assert answer.status_code == 200, answer.text
+            told = answer.json()
+            (path,) = re.findall(r'href="(/requests/[^"]+)"', self.browser.get(f"{self.at}/sharings").body)
+            page = self.browser.get(self.at + path)
+            continued = [form for form in page.forms if form.action == "/consent/" + path.rpartition("/")[2]]
+            self.browser.submit(page, continued[0], press=decision)
+            polled = {"grant_type": "urn:openid:params:grant-type:ciba", "auth_req_id": told["auth_req_id"]}
+            self.story.http.post(f"{self.at}/token", data=polled, auth=keeper)
+            self.browser.get(f"{self.at}/")
+        page = self.browser.get(f"{self.at}/sharings")
+        self.browser.submit(page, page.form("/silences"), length="again")
+        for hint in ("no-such", "nobody@example.org"):
+            self.story.http.post(f"{self.at}/bc-authorize", data={**asked, "login_hint": hint}, auth=keeper)
+        told = self.story.http.post(f"{self.at}/bc-authorize", data=asked, auth=keeper).json()
+        self.story.http.post(f"{self.at}/revoke", data={"token": told["auth_req_id"]}, auth=keeper)
 
     def looks_at_everything(self, consent: str) -> None:
         known = {

@@ -8,7 +8,7 @@ await play(async () => {
   const config = await configured()
   const asked = wanted({ login_hint: args.login_hint, binding_message: 'W4SCT' })
   const begun = await client.initiateBackchannelAuthentication(config, asked)
-  const polling = client.pollBackchannelAuthenticationGrant(config, { ...begun, interval: 1 })
+  const polling = client.pollBackchannelAuthenticationGrant(config, begun)
   const tokens = (await Promise.all([polling, person(`inbox:${args.login_hint}`)]))[0]
   return { begun, tokens, data: await read(config, tokens.access_token) }
 })
