@@ -118,6 +118,10 @@ def furnished(world: Demo) -> tuple[Resident, dict[str, str]]:
     for step in (story.agree_energy, story.read_energy, story.agree_budget, story.read_bank, story.ask_for_more):
         step()
     story.stop_sharing()
+    alice.is_asked("Till 4, 12.50 EUR")
+    path = alice.is_asked("Till 7", "other-till")
+    page = alice.visitor.get(alice.gateway + path)
+    alice.visitor.submit(page, page.form("/consent/"), press="refuse")
     return alice, {"active": story.grants["clear-budget"].consent, "ended": story.grants["watt-coach"].consent}
 
 
@@ -149,6 +153,12 @@ def _ask_without_choosing(page: Page, world: Demo) -> None:
     _connect("watt-coach")(page, world)
     with page.expect_navigation():
         page.locator("button[value=allow]").click()
+
+
+def _waiting(page: Page, world: Demo) -> None:
+    page.goto(f"{world.url('gateway')}/sharings")
+    with page.expect_navigation():
+        page.locator("a[href^='/requests/']").click()
 
 
 def _code(page: Page, world: Demo) -> None:
@@ -271,6 +281,7 @@ def test_the_question_in_all_its_forms(bare: Any, world: Demo, furnished: Any, u
         "asked by Watt Coach": _connect("watt-coach"),
         "asked by Clear Budget": _connect("clear-budget"),
         "nothing chosen": _ask_without_choosing,
+        "sent by an app that is not there": _waiting,
     }.items():
         reach(page, world)
         assert page.locator(".decision button").count() == 2, name

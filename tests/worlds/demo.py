@@ -5,6 +5,8 @@ they are customers whom the example data knows.
 """
 
 import itertools
+import json
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -22,9 +24,20 @@ from gateway.cli.demo_setup import PASSWORD, Demo
 from gateway.cli.demo_story import Story
 from gateway.cli.demo_visitor import Visitor
 from tests import engines
+from tests.worlds import apps
 
 CUSTOMERS = {"city-energy": "CE-1001", "harbour-bank": "HB-2001", "meadow-health": "MH-3001"}
 READING = "/espi/1_1/resource/Batch/Subscription/mine"  # at City Energy
+TILL: dict[str, Any] = {
+    "redirect_uris": ["https://till.example/callback"],
+    "token_endpoint_auth_method": "client_secret_basic",
+    "grant_types": ["urn:openid:params:grant-type:ciba", "refresh_token"],
+    "backchannel_token_delivery_mode": "poll",
+    "purposes": ["sign-in"],
+    "scope": "openid email",
+    "data": [],
+    "asks_anybody": True,
+}
 _ordinal = itertools.count(1)
 _running: list[Demo] = []
 _guests: list[None] = []
@@ -82,6 +95,14 @@ class Resident:
             for name, value in jar.items()
         ]
 
+    def is_asked(self, message: str, app: str = "till") -> str:
+        """By an app that is not there (CIBA). The path of the request on her pages."""
+        form = {"scope": "openid email", "login_hint": self.email, "binding_message": message}
+        answer = self.story.http.post(f"{self.gateway}/bc-authorize", data=form, auth=(app, secret_of(self.demo, app)))
+        assert answer.status_code == 200, answer.text
+        listed = self.visitor.get(f"{self.gateway}/sharings").body
+        return re.findall(r'href="(/requests/[^"]+)"', listed)[-1]
+
     def links(self, *organisations: str) -> None:
         for name in organisations:
             if name == "city-energy":
@@ -111,6 +132,20 @@ def newcomer(demo: Demo, name: str = "Alice Martin", born: date | None = None) -
         birth_date=born.isoformat() if born else "",
     )
     return signed_in(demo, name, email, visitor)
+
+
+def secret_of(demo: Demo, app: str) -> str:
+    """The secret of an app that asks people who are not there, which is registered now if it is new."""
+    known = demo.folder / f"{app}.secret"
+    if not known.exists():
+        declaration = apps.declaration(app, **TILL)
+        lines = [f"{key} = {json.dumps(value)}" for key, value in declaration.items() if not isinstance(value, dict)]
+        names = ", ".join(f'{language} = "{text}"' for language, text in declaration["name"].items())
+        file = known.with_suffix(".toml")
+        file.write_text("\n".join([*lines, f"name = {{ {names} }}"]) + "\n", encoding="utf-8")
+        told = demo_setup.aval(demo, "apps", "add", str(file))
+        known.write_text(re.findall(r"client_secret: (\S+)", told)[0])
+    return known.read_text()
 
 
 def stranger(demo: Demo) -> Visitor:
