@@ -4,6 +4,7 @@ CIBA and deferred token responses are two doors to this one thing. The access re
 (consent/inbox.py); its row here holds what the app is told in the end. Its address is made of the consent's id by a
 keyed MAC, so that her page leads to it without anything secret being stored.
 
+    put_off    of what she has opened herself: she decides later
     begin      ask; refused after a refusal of hers, or where too much waits
     open_      the way from her page of sharings into the request, for her and her guardian alone
     tell       the answer is there: an app that registered an address for it is told once
@@ -34,7 +35,7 @@ from gateway.consent.inbox import MayNotAsk
 from gateway.consent.rules import EndReason, State
 from gateway.consent.tables import Consent
 from gateway.errors import NotFound
-from gateway.ground.keys import KeyRing, fresh
+from gateway.ground.keys import KeyRing, fresh, hashed
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
 from gateway.house import House
@@ -91,6 +92,44 @@ def begin(session: Session, house: House, app: App, checked: Checked, asked: Ask
     session.add(row)
     session.flush()
     return code
+
+
+def put_off(session: Session, house: House, row: AuthorizationRequest, consent: Consent, now: datetime) -> None:
+    """She decides later about what she had opened: it waits in her inbox, and the app gets what to poll with in place
+    of tokens (`waiting`)."""
+    seconds = house.settings.answer_seconds
+    until = now + timedelta(seconds=seconds)
+    asking.put_off(session, consent, asking.Inbox(polling.DEFERRED, "", until))
+    same = row.model_dump(
+        include={"client_id", "scope", "claims", "nonce", "resource", "dpop_jkt", "ui_locales", "ask", "grant_id"}
+        | {"grant_management_action"}
+    )
+    later = AuthorizationRequest(
+        **same,
+        id=hashed(_secret(house.keys, consent)),
+        redirect_uri="",
+        code_challenge="",
+        created_at=now,
+        expires_at=until,
+        consent_id=consent.id,
+    )
+    polling.begin(later, polling.DEFERRED, house.keys, until)
+    session.add(later)
+    row.outcome = "later"
+    session.add(row)
+
+
+def waiting(session: Session, keys: KeyRing, row: AuthorizationRequest, jkt: str, token: str) -> tuple[str, datetime]:
+    """What the app polls with for a request that was put off, and until when. From now on with this key alone; told
+    with this token, if it is told."""
+    consent = session.get_one(Consent, row.consent_id)
+    later = session.get_one(AuthorizationRequest, hashed(_secret(keys, consent)))
+    later.dpop_jkt = later.dpop_jkt or jkt
+    if token:
+        later.notify = keys.seal(token.encode(), _context(later))
+    session.add(later)
+    assert later.code_expires_at is not None
+    return polling.code_of(later, later.kind, keys), later.code_expires_at
 
 
 def _may_not(no: MayNotAsk) -> Refused:

@@ -187,6 +187,11 @@ def grant_id(value: str, asking: Asking) -> str:
     return value
 
 
+def completion_mode(value: str, _: Asking) -> bool:
+    """Whether the app can wait for its tokens (draft-ietf-oauth-deferred-token-response-01, Pre-Token Hints)."""
+    return rules.DEFERRED in value.split()
+
+
 def _for_confidential(value: str, asking: Asking) -> None:
     """Anybody can name a public client, and grants are no secret (Grant Management §5.1)."""
     if value and asking.client.public:

@@ -1,36 +1,36 @@
-"""Deferred token responses: an app that may read some asks for more, and fetches it when the person has agreed
-(draft-ietf-oauth-deferred-token-response-01).
+"""Deferred token responses: an app gets its tokens when the person has decided
+(draft-ietf-oauth-deferred-token-response-01). The draft leaves to the server what it defers; here that is:
 
-A refresh with `completion_mode=deferred` and authorization_details beyond what is granted is such a request. It is put
-to her as the merge of both: she is asked for what is new alone, and what she has agreed to goes on whatever she says.
-The draft leaves to the server what it defers; nothing else is deferred here. Without completion_mode the same refresh
-is refused at once.
+A code of a request which she has put off, or which waits for a guardian: the app said `completion_mode=deferred` when
+it asked, so her screen offers to decide later.
+
+A refresh with `completion_mode=deferred` and authorization_details beyond what is granted. It is put to her as the
+merge of both: she is asked for what is new alone, and what she has agreed to goes on whatever she says. Without
+completion_mode the same refresh is refused at once.
 """
 
 from dataclasses import replace
 from typing import NoReturn
 
-from gateway.authorization import asked, families, parameters, polling, requests
+from gateway.authorization import asked, families, parameters, polling, requests, rules
 from gateway.authorization.asked import AskedOf
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.rules import Refused
-from gateway.authorization.tables import TokenFamily
+from gateway.authorization.tables import AuthorizationRequest, TokenFamily
 from gateway.consent.itself import location
 from gateway.consent.request import Ask
 from gateway.consent.rules import MERGE
 from gateway.consent.terms import granted_items
 
 GRANT = "urn:ietf:params:oauth:grant-type:deferred"
-MODE = "deferred"
 
 
 def defer_wider(call: EndpointCall) -> None:
     """Put a refresh for more than is granted into her inbox: the answer is `authorization_pending` with a
     deferral_code. Everything else goes on."""
     form = call.form
-    deferred = MODE in form.get("completion_mode", "").split()
-    if not deferred or form.get("grant_type") != "refresh_token" or "authorization_details" not in form:
+    if not _is_willing(call) or form.get("grant_type") != "refresh_token" or "authorization_details" not in form:
         return
     if call.client.public:
         raise Refused("unauthorized_client", "A public client asks for more at the authorization endpoint.")
@@ -39,6 +39,24 @@ def defer_wider(call: EndpointCall) -> None:
         checked = _checked(call, granted)
         if _is_wider(checked.ask, granted):
             _put(call, granted, checked)
+
+
+def _is_willing(call: EndpointCall) -> bool:
+    return rules.DEFERRED in call.form.get("completion_mode", "").split()
+
+
+def redeem(call: EndpointCall, row: AuthorizationRequest) -> None:
+    """The code of a request that she has put off is spent for what to poll with. Raises Refused; returns for the code
+    of any other request."""
+    if row.deferrable and not _is_willing(call):
+        raise Refused("invalid_request", "The request had completion_mode=deferred: so must this one.")
+    if row.outcome != "later":
+        return
+    ctx, token = call.ctx, _token(call)
+    if not requests.spend(ctx.session, row, ctx.now):
+        raise Refused("invalid_grant")
+    code, until = asked.waiting(ctx.session, ctx.house.keys, row, call.binding.jkt, token)
+    _answer(code, int((until - ctx.now).total_seconds()))
 
 
 def _standing(call: EndpointCall) -> GrantedFamily | None:
@@ -80,12 +98,20 @@ def _is_wider(ask: Ask, granted: GrantedFamily) -> bool:
 
 
 def _put(call: EndpointCall, granted: GrantedFamily, checked: requests.Checked) -> NoReturn:
-    ctx, token = call.ctx, call.form.get("client_notification_token", "")
-    if token and not asked.is_token(token):
-        raise Refused("invalid_request", "client_notification_token: 22 to 1024 characters of a bearer token.")
+    ctx, token = call.ctx, _token(call)
     seconds = ctx.house.settings.answer_seconds
     told = AskedOf(granted.consent.person_id, polling.DEFERRED, seconds, token=token)
-    code = asked.begin(ctx.session, ctx.house, call.app, checked, told, ctx.now)
-    raise Refused(
-        "authorization_pending", deferral_code=code, expires_in=seconds, interval=polling.INTERVAL
-    )  # an error answer by the draft, and nothing of it is undone
+    _answer(asked.begin(ctx.session, ctx.house, call.app, checked, told, ctx.now), seconds)
+
+
+def _token(call: EndpointCall) -> str:
+    """To be shown where the app is told of the answer; "": none."""
+    token = call.form.get("client_notification_token", "")
+    if token and not asked.is_token(token):
+        raise Refused("invalid_request", "client_notification_token: 22 to 1024 characters of a bearer token.")
+    return token
+
+
+def _answer(code: str, seconds: int) -> NoReturn:
+    """An error answer, as the draft has it; nothing of what was done is undone."""
+    raise Refused("authorization_pending", deferral_code=code, expires_in=seconds, interval=polling.INTERVAL)

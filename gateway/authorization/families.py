@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import Session, col
 
+from gateway.authorization import requests
 from gateway.authorization.tables import AuthorizationRequest, RefreshSuccessor, RefreshToken, TokenFamily
 from gateway.consent import deciding, meanwhile
 from gateway.consent.actors import APP
@@ -63,18 +64,7 @@ def redeem(
     log.turn(session, consent.person_id)
     if request.outcome != "granted":
         return None
-    spent = session.execute(
-        update(AuthorizationRequest)
-        .where(
-            col(AuthorizationRequest.id) == request.id,
-            col(AuthorizationRequest.redeemed_at).is_(None),
-            col(AuthorizationRequest.code_expires_at) > now,
-        )
-        .values(redeemed_at=now, family_id=new_id)
-        .execution_options(synchronize_session=False)
-    )
-    session.expire(request)
-    if spent.rowcount != 1:  # type: ignore[attr-defined]
+    if not requests.spend(session, request, now, new_id):
         family = session.get(TokenFamily, request.family_id) if request.family_id else None
         if family:
             end(session, log, family, "code_replayed", now)

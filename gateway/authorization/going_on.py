@@ -16,6 +16,7 @@ from gateway.consent import asking, deciding
 from gateway.consent.actors import acting
 from gateway.consent.facts import Facts, PersonFacts
 from gateway.consent.request import Ask
+from gateway.consent.rules import State
 from gateway.consent.tables import Consent
 from gateway.consent.terms import granted_items
 from gateway.errors import Forbidden, NotSignedIn, OldForm
@@ -29,7 +30,7 @@ from gateway.organisations.views import everyone
 class Screen(Protocol):
     """The screen room's page, handed in by the composition root."""
 
-    def __call__(self, ctx: Context, consent: Consent, *, resume: str, redirect_uri: str) -> Response: ...
+    def __call__(self, ctx: Context, consent: Consent, *, resume: str, redirect_uri: str, later: bool) -> Response: ...
 
 
 def interactive(
@@ -44,6 +45,9 @@ def interactive(
     consent, person = _hers(others, ctx, app, row, caller)
     ask = Ask.from_json(row.ask)
     facts = _standing(ctx, row, consent, person, caller)
+    if row.outcome == "later":
+        code = requests.grant(row, ctx.house.keys, caller, ctx.now, ctx.house.settings.code_seconds)
+        return on_to_app(ctx, app, returns_of(row), {"code": code}, later=True)
     match dispatch.next_step(row, caller, facts, ctx.house.settings, ctx.now):
         case Step.ISSUE:
             code = requests.grant(row, ctx.house.keys, caller, ctx.now, ctx.house.settings.code_seconds)
@@ -66,7 +70,7 @@ def interactive(
         case Step.CONSENT if "change" not in ctx.query and (earlier := _to_continue(others, ctx, row, person)):
             return _continue(ctx, app, row, earlier, consent, resume)
         case _:
-            return screen(ctx, consent, resume=resume, redirect_uri=row.redirect_uri)
+            return screen(ctx, consent, resume=resume, redirect_uri=row.redirect_uri, later=row.deferrable)
 
 
 def _refuse(ctx: Context, app: App, row: AuthorizationRequest) -> None:
@@ -125,8 +129,8 @@ def _to_continue(others: Facts, ctx: Context, row: AuthorizationRequest, person:
 def go_on(others: Facts, ctx: Context) -> Response:
     """Go on with what she agreed to before: the new request hangs from the agreement that is there."""
     app = clients.find(ctx.session, ctx.form.get("client_id", ""))
-    asked = ctx.form.get("request_uri", "")
-    row = requests.held(ctx.session, ctx.house.log, asked, app, ctx.now) if app else None
+    uri = ctx.form.get("request_uri", "")
+    row = requests.held(ctx.session, ctx.house.log, uri, app, ctx.now) if app else None
     if app is None or row is None or app.status != "active":
         return problem(ctx, "over")
     consent, person = _hers(others, ctx, app, row, ctx.person)
@@ -135,7 +139,21 @@ def go_on(others: Facts, ctx: Context) -> Response:
     if earlier and dispatch.next_step(row, ctx.person, facts, ctx.house.settings, ctx.now) is Step.CONSENT:
         row.consent_id = earlier.id
         deciding.go_on(ctx.session, ctx.house.log, consent, earlier, acting(ctx.person.person, person.id), ctx.now)
-    return ctx.go(requests.resume_path(app.client_id, ctx.form["request_uri"]))
+    return ctx.go(requests.resume_path(app.client_id, uri))
+
+
+def put_off(others: Facts, ctx: Context) -> Response:
+    """She decides later, or her guardian: the request waits in the inbox, and the app is told so in place of tokens.
+    400 where the app cannot wait."""
+    app = clients.find(ctx.session, ctx.form.get("client_id", ""))
+    uri = ctx.form.get("request_uri", "")
+    row = requests.held(ctx.session, ctx.house.log, uri, app, ctx.now) if app else None
+    if app is None or row is None or app.status != "active" or not row.deferrable:
+        return problem(ctx, "over")
+    consent, _ = _hers(others, ctx, app, row, ctx.person)
+    if consent.state == State.REQUESTED and not row.outcome:
+        asked.put_off(ctx.session, ctx.house, row, consent, ctx.now)
+    return ctx.go(requests.resume_path(app.client_id, uri))
 
 
 def ask_again(ctx: Context) -> Response:

@@ -54,6 +54,15 @@ def doors(protocol: Protocol, facts: Facts, screen: Screen) -> list[Door]:
             outlived=going_on.ask_again,
             name="go_on",
         ),
+        Door(
+            "/authorize/later",
+            partial(going_on.put_off, facts),
+            ("POST",),
+            opens="write",
+            person=True,
+            outlived=going_on.ask_again,
+            name="put_off",
+        ),
     ]
 
 

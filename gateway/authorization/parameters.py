@@ -92,6 +92,12 @@ PARAMETERS = (
     Parameter("grant_management_action", (*_ASKING, *_LATER), checks.grant_management_action, _ACTIONS),
     Parameter("grant_id", (*_ASKING, *_LATER), checks.grant_id),
     Parameter(
+        "completion_mode",
+        (*_ASKING, TOKEN),
+        checks.completion_mode,
+        {"deferred_token_response_supported": True},
+    ),
+    Parameter(
         "authorization_details",
         (*_ASKING, *_LATER, TOKEN),
         checks.authorization_details,
@@ -103,7 +109,6 @@ PARAMETERS = (
     Parameter("device_code", (TOKEN,)),
     Parameter("auth_req_id", (TOKEN,)),
     Parameter("deferral_code", (TOKEN,)),
-    Parameter("completion_mode", (TOKEN,), says={"deferred_token_response_supported": True}),
     Parameter("client_notification_token", (BACKCHANNEL, TOKEN)),
     Parameter("login_hint", (BACKCHANNEL,)),
     Parameter("login_hint_token", (BACKCHANNEL,)),

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from sqlmodel import Session, select
+from sqlalchemy import update
+from sqlmodel import Session, col, select
 
 from gateway.apps.tables import App
 from gateway.authorization import checks, rules
@@ -48,6 +49,7 @@ class Checked:
     max_age: int | None
     grant_management_action: str
     grant_id: str
+    completion_mode: bool
     ask: Ask
 
 
@@ -60,6 +62,7 @@ _WITHOUT: Mapping[str, Any] = {
     "response_mode": "",
     "prompt": "consent",
     "max_age": None,
+    "completion_mode": False,
 }
 
 
@@ -95,8 +98,9 @@ def kept(checked: Checked, secret: str, now: datetime, seconds: int) -> Authoriz
     """The row of a valid request, not stored yet."""
     return AuthorizationRequest(
         id=hashed(secret),
-        **{name: getattr(checked, name) for name in Checked.__slots__ if name != "ask"},
+        **{name: getattr(checked, name) for name in Checked.__slots__ if name not in ("ask", "completion_mode")},
         ask=checked.ask.as_json(),
+        deferrable=checked.completion_mode,
         created_at=now,
         expires_at=now + timedelta(seconds=seconds),
     )
@@ -164,6 +168,23 @@ def grant(row: AuthorizationRequest, keys: KeyRing, caller: Caller, now: datetim
     if row.code_sha256 is None:
         row.code_sha256, row.code_expires_at = hashed(code), now + timedelta(seconds=seconds)
     return code
+
+
+def spend(session: Session, row: AuthorizationRequest, now: datetime, family_id: str | None = None) -> bool:
+    """Spend its code, for the tokens of a family or for something else. False: it was spent or is over; of many at once
+    one is first."""
+    spent = session.execute(
+        update(AuthorizationRequest)
+        .where(
+            col(AuthorizationRequest.id) == row.id,
+            col(AuthorizationRequest.redeemed_at).is_(None),
+            col(AuthorizationRequest.code_expires_at) > now,
+        )
+        .values(redeemed_at=now, family_id=family_id)
+        .execution_options(synchronize_session=False)
+    )
+    session.expire(row)
+    return spent.rowcount == 1  # type: ignore[attr-defined,no-any-return]
 
 
 def refuse(row: AuthorizationRequest, now: datetime, seconds: int) -> None:

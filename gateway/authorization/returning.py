@@ -60,6 +60,7 @@ def on_to_app(
     *,
     plain: bool = False,
     goes_on: bool = False,
+    later: bool = False,
 ) -> Response:
     """The page that goes on to the app: by itself, and by a link that names where it leads. An app that polls has no
     page to go to: it asks by itself."""
@@ -76,6 +77,7 @@ def on_to_app(
         app_name=view(app).name[ctx.language],
         place=addresses.place(to.uri),
         granted="code" in answer,
+        later=later,  # she decides
         refused=answer.get("error") == "access_denied",
         goes_on=goes_on,  # what was agreed before
     )

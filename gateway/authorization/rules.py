@@ -27,6 +27,7 @@ ONE_FACTOR, TWO_FACTORS = "urn:aval:acr:one-factor", "urn:aval:acr:two-factors"
 ACRS = (ONE_FACTOR, TWO_FACTORS)  # weakest first
 STRONG_METHODS = (frozenset(("otp",)), frozenset(("hwk", "user")))  # any of these sets makes it two factors
 RESPONSE_TYPES = ("code",)
+DEFERRED = "deferred"  # the completion_mode that there is
 SIGNED_MODES = ("jwt", "query.jwt")  # JARM §2.3: for a code, jwt means query.jwt
 RESPONSE_MODES = ("query", *SIGNED_MODES)
 CHALLENGE_METHODS = ("S256",)

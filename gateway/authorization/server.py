@@ -165,6 +165,7 @@ class CodeGrant(AuthorizationCodeGrant):
     def authenticate_user(self, authorization_code: Code) -> Given | None:
         """The first hook after PKCE and before minting: here the code is spent, in the
         transaction that makes the tokens (RFC 6749 §4.1.2: once only)."""
+        deferring.redeem(self.server.call, authorization_code.row)
         return _redeemed(self.server.call, authorization_code.row, self.GRANT_TYPE)
 
     def delete_authorization_code(self, authorization_code: Code) -> None:

@@ -103,6 +103,12 @@ def lapse(
     log.record(session, ended)
 
 
+def put_off(session: Session, consent: Consent, inbox: Inbox) -> None:
+    """She decides later: the request that she had opened waits in her inbox."""
+    consent.via, consent.message, consent.answer_by = inbox.via, inbox.message, inbox.answer_by
+    session.add(consent)
+
+
 def answer_by(consent: Consent, settings: Settings) -> datetime:
     """Until when the person may answer."""
     return consent.answer_by or consent.created_at + timedelta(seconds=settings.ask_seconds)

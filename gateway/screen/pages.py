@@ -10,7 +10,7 @@ What other rooms know is asked through `Facts`.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from sqlmodel import col, select
 from starlette.responses import Response
@@ -64,11 +64,13 @@ def doors(facts: Facts) -> list[Door]:
     ]
 
 
-def screen(others: Facts, ctx: Context, consent: Consent, *, resume: str, redirect_uri: str) -> Response:
+def screen(
+    others: Facts, ctx: Context, consent: Consent, *, resume: str, redirect_uri: str, later: bool = False
+) -> Response:
     """The screen of a consent in state requested. `resume`: the /authorize address of this request. `redirect_uri`: the
-    app's address, to which the answer will go."""
+    app's address, to which the answer will go. `later`: she may put it off."""
     to = urlsplit(redirect_uri)
-    return _show(ctx, gather(others, ctx, consent, to.netloc, to.scheme), resume)
+    return _show(ctx, gather(others, ctx, consent, to.netloc, to.scheme), resume, later=later)
 
 
 def decide(others: Facts, ctx: Context) -> Response:
@@ -247,7 +249,7 @@ def _offered(
     return {name: sorted(offered[name] & set(values)) for name, values in marks.items() if name in offered}
 
 
-def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Response:
+def _show(ctx: Context, showing: Showing, resume: str, status: int = 200, *, later: bool = False) -> Response:
     """The screen in the language of the page, with the sealed field `seen` in its form."""
     house, consent, decider = ctx.house, showing.consent, showing.decider
     late = ctx.now > asking.answer_by(consent, house.settings)
@@ -285,6 +287,7 @@ def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Res
             if name not in showing.linked and not decider.actor.for_another
         ],
         answer_by=asking.answer_by(consent, house.settings),
+        later=dict(parse_qsl(urlsplit(resume).query)) if later or "later" in ctx.form else {},
         say=wording(ctx),
     )
 

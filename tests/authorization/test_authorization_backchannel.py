@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from authorization_world import CALLBACK, ISSUER, Page, declaration, usage, visible
 from client_keys import COUNT, KEYS, NEVER, jws, proof
+from sqlmodel import SQLModel
 
 from gateway.apps import declare, members
 from gateway.apps.members import Registrable
@@ -510,7 +511,10 @@ def test_an_app_takes_its_request_back(till):
 def test_nothing_secret_is_stored(till):
     told = begun(till)
     connection = till.house.store.connect()
-    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()]
-    rows = [str(row) for name in tables for row in connection.execute(f'SELECT * FROM "{name}"').fetchall()]
+    rows = [
+        str(row)
+        for name in SQLModel.metadata.tables
+        for row in connection.execute(f'SELECT * FROM "{name}"').fetchall()
+    ]
     assert any("W4SCT" in row for row in rows), "this looks where it is"
     assert not any(told["auth_req_id"] in row for row in rows)

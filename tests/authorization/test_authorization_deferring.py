@@ -4,9 +4,12 @@ The words are those of draft-ietf-oauth-deferred-token-response-01.
 """
 
 import json
+import re
+from html import unescape
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from authorization_world import Page, usage, visible
+from authorization_world import VERIFIER, Page, answered, usage, visible
 from client_keys import proof
 
 GRANT = "urn:ietf:params:oauth:grant-type:deferred"
@@ -63,7 +66,8 @@ def screen(world, person="alice"):
 def answers(world, decision="allow"):
     browser, page = screen(world)
     form = Page(page.text)
-    sent = browser.post(form.action, data={**form.fields, "decision": decision})
+    chosen = {"accounts:city-energy": "point-1"} if 'name="accounts:city-energy"' in page.text else {}
+    sent = browser.post(form.action, data={**form.fields, **chosen, "decision": decision})
     assert sent.status_code == 303, visible(sent.text)
     return browser.get(sent.headers["location"])
 
@@ -179,3 +183,123 @@ def test_the_key_of_the_request_is_the_key_of_the_polls(agent):
     assert error(mallory) == "invalid_dpop_proof"
     agent.clock.passes(seconds=6)
     assert poll(agent, told, "bound", dpop=proof(agent)).json()["token_type"] == "DPoP"
+
+
+# ---- she decides later about what she had opened
+
+
+def opens(world, person="alice", app="agent", **changes):
+    """Her browser at the screen of a request of an app that can wait; the browser, the page, its address."""
+    browser = world.browser(person)
+    address = world.pushed(app, **{"completion_mode": "deferred", **changes})
+    return browser, browser.get(address), address
+
+
+def puts_off(browser, page):
+    form = dict(
+        re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text.split("/authorize/later")[1])
+    )
+    sent = browser.post("/authorize/later", data={name: unescape(value) for name, value in form.items()})
+    assert sent.status_code == 303, visible(sent.text)
+    return browser.get(sent.headers["location"])
+
+
+def redeem(world, code, app="agent", **changes):
+    return world.redeem(code, app, **{"completion_mode": "deferred", **changes})
+
+
+def test_alice_decides_later_and_the_app_waits(agent):
+    browser, page, address = opens(agent)
+    assert "Decide later, on the page Data sharing" in visible(page.text)
+    back = puts_off(browser, page)
+    assert "Nothing is decided yet." in visible(back.text)
+    code = answered(back)["code"]
+    assert answered(browser.get(address))["code"] == code, "the page may be loaded again"
+    told = redeem(agent, code)
+    assert error(told) == "authorization_pending"
+    told = told.json()
+    assert (told["expires_in"], told["interval"]) == (86400, 5)
+    assert error(redeem(agent, code)) == "invalid_grant", "a code is spent once"
+    assert error(poll(agent, told)) == "authorization_pending"
+    assert "Your answer is recorded" in visible(answers(agent).text)
+    agent.clock.passes(seconds=6)
+    body = poll(agent, told).json()
+    assert body["authorization_details"] and body["refresh_token"]
+    assert error(poll(agent, told)) == "invalid_grant"
+
+
+def test_she_refuses_later(agent):
+    browser, page, _ = opens(agent)
+    told = redeem(agent, answered(puts_off(browser, page))["code"]).json()
+    answers(agent, "refuse")
+    assert error(poll(agent, told)) == "access_denied"
+
+
+def test_she_may_answer_before_the_app_has_come(agent):
+    browser, page, _ = opens(agent)
+    code = answered(puts_off(browser, page))["code"]
+    answers(agent)
+    told = redeem(agent, code).json()
+    assert poll(agent, told).status_code == 200
+
+
+def test_an_app_that_did_not_ask_for_it_is_offered_nothing(agent):
+    _, page, _ = opens(agent, completion_mode=None)
+    assert "/authorize/later" not in page.text
+    _, page, _ = opens(agent, completion_mode="other")
+    assert "/authorize/later" not in page.text
+    browser, page, address = opens(agent)
+    form = dict(
+        re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text.split("/authorize/later")[1])
+    )
+    plain = agent.pushed("agent")
+    uri = parse_qs(urlsplit(plain).query)["request_uri"][0]
+    assert browser.post("/authorize/later", data={**form, "request_uri": uri}).status_code == 400
+
+
+def test_who_has_said_it_waits_says_it_again_at_the_token_endpoint(agent):
+    browser, page, _ = opens(agent)
+    code = answered(puts_off(browser, page))["code"]
+    assert error(redeem(agent, code, completion_mode=None)) == "invalid_request"
+    assert error(redeem(agent, code)) == "authorization_pending", "and nothing was lost"
+    done = answered(agent.agree(agent.browser("bob"), agent.pushed("agent", completion_mode="deferred")))["code"]
+    assert redeem(agent, done).status_code == 200, "who decides at once is answered at once"
+
+
+def test_a_child_leaves_it_to_her_guardian(agent):
+    browser, page, _ = opens(agent, "chloe")
+    assert "Let my guardian decide later, without me" in visible(page.text)
+    told = redeem(agent, answered(puts_off(browser, page))["code"]).json()
+    guardian = agent.browser("alice")
+    (id,) = waiting(agent, "chloe")
+    form = Page(guardian.get(guardian.get(f"/requests/{id}").headers["location"]).text)
+    accounts = {"accounts:city-energy": "point-1"}
+    sent = guardian.post(form.action, data={**form.fields, **accounts, "decision": "allow"})
+    assert "Your answer is recorded" in visible(guardian.get(sent.headers["location"]).text)
+    agent.clock.passes(seconds=6)
+    assert poll(agent, told).status_code == 200
+
+
+def test_mallory_puts_off_nothing_of_alices_and_answers_nothing(agent):
+    browser, page, address = opens(agent)
+    mallory, hers, _ = opens(agent, "mallory")
+    form = dict(
+        re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', hers.text.split("/authorize/later")[1])
+    )
+    uri = parse_qs(urlsplit(address).query)["request_uri"][0]
+    puts_off(browser, page)
+    assert mallory.post("/authorize/later", data={**form, "request_uri": uri}).status_code == 403
+    assert mallory.get(f"/requests/{waiting(agent)[-1]}").status_code == 404
+
+
+def test_a_public_app_with_a_key_polls_with_that_key(agent):
+    agent.register("phone", dpop_bound_access_tokens=True)
+    browser, page, _ = opens(agent, app="phone")
+    code = answered(puts_off(browser, page))["code"]
+    redirect = agent.request("phone")["redirect_uri"]
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect, "code_verifier": VERIFIER}
+    told = agent.post("/token", {**form, "completion_mode": "deferred"}, "phone", dpop=proof(agent)).json()
+    answers(agent)
+    assert error(poll(agent, told, "phone", dpop=proof(agent, alg="EdDSA"))) == "invalid_dpop_proof"
+    agent.clock.passes(seconds=6)
+    assert poll(agent, told, "phone", dpop=proof(agent)).status_code == 200

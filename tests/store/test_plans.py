@@ -150,6 +150,8 @@ class Tour:
         """The same request again: no page at all, a click, or the whole screen."""
         self.browser.get(f"{self.at}{self.pushed(prompt='none')}")
         self.story.http.post(f"{self.at}/authorize", data={"client_id": "watt-coach"})
+        page = self.browser.get(f"{self.at}{self.pushed(prompt='consent', completion_mode='deferred')}")
+        self.browser.submit(page, page.form("/authorize/later"))
         page = self.browser.get(f"{self.at}{self.pushed()}")
         self.browser.submit(page, page.form("/authorize/continue"))
         self.browser.get(f"{self.at}{self.pushed(prompt='consent')}")

@@ -26,6 +26,9 @@ def upgrade() -> None:
     op.execute(f"UPDATE consent SET subject = (SELECT {found} FROM terms WHERE {current}) WHERE version > 0")
     op.create_index("ix_consent_subject", "consent", ["subject"])
     op.add_column("authorizationrequest", sa.Column("notify", sa.LargeBinary(), nullable=True))
+    op.add_column(
+        "authorizationrequest", sa.Column("deferrable", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
     op.create_table(
         "silence",
         sa.Column("person_id", sa.String(), sa.ForeignKey("person.id"), nullable=False),
