@@ -261,7 +261,7 @@ class Tour:
             answer = self.story.http.post(f"{self.at}/bc-authorize", data=asked, auth=keeper)
             assert answer.status_code == 200, answer.text
             told = answer.json()
-            (path,) = re.findall(r'href="(/requests/[^"]+)"', self.browser.get(f"{self.at}/sharings").body)
+            path = re.findall(r'href="(/requests/[^"]+)"', self.browser.get(f"{self.at}/sharings").body)[-1]
             page = self.browser.get(self.at + path)
             continued = [form for form in page.forms if form.action == "/consent/" + path.rpartition("/")[2]]
             self.browser.submit(page, continued[0], press=decision)
