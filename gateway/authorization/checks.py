@@ -16,6 +16,7 @@ from gateway.apps.views import view
 from gateway.authorization import details, openid, rules
 from gateway.authorization import scopes as scoped
 from gateway.authorization.rules import Refused
+from gateway.catalogue.sign_ins import ACRS
 from gateway.consent import amending, deciding, granting
 from gateway.consent.asking import may_ask
 from gateway.consent.itself import SIGN_IN
@@ -101,9 +102,12 @@ def scope(value: str, asking: Asking) -> str:
 
 
 def claims(value: str, asking: Asking) -> str:
-    """The claims that are wanted in the ID token itself, and the values that some must have (Connect Core §5.5)."""
-    asked = openid.claims_asked(value)
-    if "acr" in asked.must and not set(asked.must["acr"]) & set(rules.ACRS):
+    """The claims that are wanted in the ID token itself, and the values that some must have (Connect Core §5.5), with
+    `acr_values`: not only a wish, or a step up would lead nowhere (RFC 9470 §5)."""
+    said = openid.claims_asked(value)
+    asked = said if openid.OPENID in asking.sent.get("scope", "").split() else openid.NO_CLAIMS
+    asked = asked.with_acr(asking.sent.get("acr_values", "").split())
+    if "acr" in asked.must and not set(asked.must["acr"]) & set(ACRS):
         raise Refused("unmet_authentication_requirements")
     return openid.kept(asked, asking.house.catalogue)
 

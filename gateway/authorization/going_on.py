@@ -6,11 +6,13 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from gateway.apps import addresses
+from gateway.apps.registration import registration
 from gateway.apps.tables import App
 from gateway.apps.views import view
 from gateway.authorization import asked, clients, dispatch, requests, rules
 from gateway.authorization.returning import address, on_to_app, problem, returns_of
 from gateway.authorization.rules import Step
+from gateway.authorization.subjects import subject
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import asking, deciding
 from gateway.consent.actors import acting
@@ -43,7 +45,7 @@ def interactive(
     _sign_in_as_before(ctx, row, caller)
     consent, person = _hers(others, ctx, app, row, caller)
     ask = Ask.from_json(row.ask)
-    facts = _standing(ctx, row, consent, person, caller)
+    facts = _standing(ctx, app, row, consent, person, caller)
     match dispatch.next_step(row, caller, facts, ctx.house.settings, ctx.now):
         case Step.ISSUE:
             code = requests.grant(row, ctx.house.keys, caller, ctx.now, ctx.house.settings.code_seconds)
@@ -87,10 +89,11 @@ def _no_such_grant(others: Facts, ctx: Context, app: App, row: AuthorizationRequ
 
 
 def _standing(
-    ctx: Context, row: AuthorizationRequest, consent: Consent | None, person: PersonFacts, caller: Caller
+    ctx: Context, app: App, row: AuthorizationRequest, consent: Consent | None, person: PersonFacts, caller: Caller
 ) -> dispatch.StepFacts:
-    facts = dispatch.standing(ctx.session, consent, Ask.from_json(row.ask), person, caller, ctx.now)
-    return dispatch.signing_in(facts, row, person, caller, ctx.house.keys)
+    ask, sub = Ask.from_json(row.ask), subject(ctx.house.keys, person.id, registration(app))
+    facts = dispatch.standing(ctx.session, ctx.house.catalogue, consent, ask, person, caller, ctx.now)
+    return dispatch.signing_in(facts, row, person, caller, sub)
 
 
 def _sign_in_as_before(ctx: Context, row: AuthorizationRequest, caller: Caller) -> None:
@@ -130,7 +133,7 @@ def go_on(others: Facts, ctx: Context) -> Response:
     if app is None or row is None or app.status != "active":
         return problem(ctx, "over")
     consent, person = _hers(others, ctx, app, row, ctx.person)
-    facts = _standing(ctx, row, consent, person, ctx.person)
+    facts = _standing(ctx, app, row, consent, person, ctx.person)
     earlier = _to_continue(others, ctx, row, person)
     if earlier and dispatch.next_step(row, ctx.person, facts, ctx.house.settings, ctx.now) is Step.CONSENT:
         row.consent_id = earlier.id
@@ -174,7 +177,7 @@ def silently(others: Facts, ctx: Context, app: App, row: AuthorizationRequest) -
         person = others.person(ctx.session, caller.person)
         if not row.grant_management_action:  # a grant is made or changed by her word alone
             consent = dispatch.agreed_before(ctx.session, row, person.id, ctx.now)
-        facts = _standing(ctx, row, consent, person, caller)
+        facts = _standing(ctx, app, row, consent, person, caller)
     step = dispatch.next_step(row, caller, facts, settings, ctx.now)
     answer = {"error": rules.SILENT.get(step, "consent_required")}
     if caller and not dispatch.may_change_grant(ctx.session, row, others, caller, ctx.now):

@@ -6,14 +6,14 @@ one screen and one agreement for all of it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
-from gateway.authorization import rules
 from gateway.authorization.rules import Refused
 from gateway.catalogue import Catalogue
 from gateway.catalogue.datasets import ACCOUNT
+from gateway.catalogue.sign_ins import ACRS
 from gateway.consent.itself import ITSELF, SIGN_IN, SIGN_IN_PURPOSE, USERINFO
 from gateway.consent.request import InvalidDetails
 from gateway.consent.terms import granted_items
@@ -41,6 +41,10 @@ class ClaimsAsked:
     def all(self) -> Mapping[str, bool]:
         names = dict.fromkeys([*self.userinfo, *self.id_token])
         return {name: self.userinfo.get(name, False) or self.id_token.get(name, False) for name in names}
+
+    def with_acr(self, values: Collection[str]) -> "ClaimsAsked":
+        """With one of these as a condition; an essential `acr` says it more exactly, and is left as it is."""
+        return replace(self, must={"acr": tuple(values), **self.must}) if values else self
 
 
 NO_CLAIMS = ClaimsAsked({}, {})
@@ -95,14 +99,8 @@ def unmet(kept: str, sub: str, acr: str) -> str:
         must.setdefault(name, []).append(unquote(value))
     if sub not in must.get("sub", [sub]):
         return "login_required"
-    least = [rules.ACRS.index(one) for one in must.get("acr", [acr]) if one in rules.ACRS]
-    return "" if least and min(least) <= rules.ACRS.index(acr) else "unmet_authentication_requirements"
-
-
-def acr(methods: Collection[str]) -> str:
-    """How surely it was the person who signed in by these methods (RFC 8176)."""
-    strong = any(each <= set(methods) for each in rules.STRONG_METHODS)
-    return rules.TWO_FACTORS if strong else rules.ONE_FACTOR
+    least = [ACRS.index(one) for one in must.get("acr", [acr]) if one in ACRS]
+    return "" if least and min(least) <= ACRS.index(acr) else "unmet_authentication_requirements"
 
 
 def known(catalogue: Catalogue) -> Mapping[str, tuple[str, str]]:

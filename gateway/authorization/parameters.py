@@ -14,6 +14,7 @@ from gateway.authorization import checks, rules
 from gateway.authorization.assertions import ALGORITHMS
 from gateway.authorization.checks import Asking
 from gateway.authorization.rules import Refused
+from gateway.catalogue.sign_ins import ACRS
 from gateway.ground.keys import dpop
 from gateway.ground.web.context import Context
 from gateway.settings import LANGUAGES
@@ -70,7 +71,7 @@ PARAMETERS = (
     Parameter("response_mode", _ASKING, checks.response_mode, _MODES),
     Parameter("scope", (*_ASKING, *_LATER, TOKEN), checks.scope),
     Parameter("claims", (*_ASKING, *_LATER), checks.claims, {"claims_parameter_supported": True}),
-    Parameter("acr_values", (*_ASKING, *_LATER), says={"acr_values_supported": list(rules.ACRS)}),
+    Parameter("acr_values", (*_ASKING, *_LATER), says={"acr_values_supported": list(ACRS)}),
     Parameter(
         "code_challenge_method",
         _ASKING,

@@ -22,10 +22,6 @@ SCOPE_NEEDED = {
 GRANT_ACTIONS = (CREATE, MERGE, REPLACE)
 DATA = "data_access"  # means nothing beyond the details; exists for client libraries that must send a scope
 OFFLINE = "offline_access"  # means nothing either: a refresh token comes with every agreement that lasts
-# acr of an ID token: how surely it was the person (OpenID Connect Core §2). RFC 8176's methods, as people/ writes them.
-ONE_FACTOR, TWO_FACTORS = "urn:aval:acr:one-factor", "urn:aval:acr:two-factors"
-ACRS = (ONE_FACTOR, TWO_FACTORS)  # weakest first
-STRONG_METHODS = (frozenset(("otp",)), frozenset(("hwk", "user")))  # any of these sets makes it two factors
 RESPONSE_TYPES = ("code",)
 SIGNED_MODES = ("jwt", "query.jwt")  # JARM §2.3: for a code, jwt means query.jwt
 RESPONSE_MODES = ("query", *SIGNED_MODES)

@@ -18,6 +18,7 @@ from gateway.authorization.families import GrantedFamily
 from gateway.authorization.rules import Refused
 from gateway.authorization.subjects import subject
 from gateway.authorization.tables import RefreshToken, TokenFamily
+from gateway.catalogue.sign_ins import acr
 from gateway.consent import granting
 from gateway.ground.keys import KeyRing, access, jose
 from gateway.settings import Settings
@@ -71,6 +72,7 @@ def response(
         "exp": int(now.timestamp()) + lifetime,
         "jti": jti,
         "auth_time": granted.family.auth_time,
+        "acr": acr(granted.family.amr.split()),  # RFC 9470 §6.1
         "scope": granted.family.scope,
         "grant_id": granted.consent.id,
         "grant_version": granted.consent.version,
@@ -144,12 +146,12 @@ def introspect(
 def _of_access(claims: Mapping[str, Any], family: TokenFamily, now: datetime) -> dict[str, Any] | None:
     if claims["client_id"] != family.client_id or claims["exp"] <= now.timestamp():
         return None
-    kept = ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "auth_time", "scope", "grant_id")
+    kept = ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "auth_time", "acr", "scope", "grant_id")
     bound = claims.get("cnf") or {}
     token_type = "DPoP" if "jkt" in bound else "Bearer"
     return {
         "token_type": token_type,
-        **{name: claims[name] for name in kept},
+        **{name: claims[name] for name in kept if name in claims},
         **({"cnf": dict(bound)} if bound else {}),
     }
 
@@ -172,6 +174,7 @@ def _of_refresh(
         "iat": int(token.issued_at.timestamp()),
         "exp": int(token.expires_at.timestamp()),
         "auth_time": granted.family.auth_time,
+        "acr": acr(granted.family.amr.split()),
         "scope": granted.family.scope,
         "grant_id": granted.consent.id,
     }

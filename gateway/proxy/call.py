@@ -29,7 +29,7 @@ from gateway.formats.model import Asked, Counts, Cut, NotThere, TooLarge, Unknow
 from gateway.formats.table_plan import TablePlan
 from gateway.ground.http import guard, problems
 from gateway.ground.http.client_certificates import called_at, client_certificate
-from gateway.ground.http.connector import Answer, ConnectorError, GoesOn, Withdrawn
+from gateway.ground.http.connector import Answer, ConnectorError, GoesOn, Headers, Withdrawn
 from gateway.ground.http.guard import Receive, Scope, Send
 from gateway.ground.keys import fresh
 from gateway.ground.keys.dpop import NonceNeeded, Nonces, Proofs, Replays
@@ -412,8 +412,16 @@ class DataPlane:
         status = status or refusal.status
         await self._denials.record(judged, refusal, call.now, call.id, status)
         call.scope["aval.refused"] = refusal.reason  # for the metrics
-        await refuse.refused(call.send, refusal, call.id, status)
+        await refuse.refused(call.send, refusal, call.id, status, self._to_come_again(call, refusal))
         return "answered"
+
+    def _to_come_again(self, call: DataCall, refusal: Refusal) -> Headers:
+        """With which token the app may come again, where another one helps (RFC 9470 §3)."""
+        if not refusal.challenge:
+            return []
+        dpop = call.token is not None and call.token.key is not None
+        resource, public_url = f"/data/{call.organisation}", self._settings.public_url
+        return [refuse.authenticate(resource, public_url, refusal.challenge, dpop=dpop)]
 
 
 async def _release(call: DataCall, cut: Cut) -> None:

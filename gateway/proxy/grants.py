@@ -14,7 +14,8 @@ from typing import Any
 from sqlmodel import Session
 
 from gateway.apps import views as apps
-from gateway.catalogue import Dataset
+from gateway.catalogue import Dataset, SignInNeeded
+from gateway.catalogue.sign_ins import strictest
 from gateway.consent.facts import AppView
 from gateway.consent.terms import granted_items
 from gateway.errors import Refusal
@@ -89,6 +90,7 @@ class GrantedItem:
     limits: tuple[Limit, ...]
     facts: Mapping[str, Any]  # of every log entry about it
     refusal: Refusal | None  # by policy, whatever the person agreed to; or none of its accounts is there any more
+    sign_in: SignInNeeded | None = None  # behind the token of a call for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,8 @@ def joined(items: list[GrantedItem]) -> GrantedItem:
     }
     # a limit of the whole agreement (`max_uses`) is in every item and counts once
     limits = {(limit.item, limit.per): limit for item in items for limit in item.limits}
-    return GrantedItem(tuple(limits.values()), facts, next((item.refusal for item in items if item.refusal), None))
+    refusal = next((item.refusal for item in items if item.refusal), None)
+    return GrantedItem(tuple(limits.values()), facts, refusal, strictest(item.sign_in for item in items))
 
 
 class Grants:
@@ -355,6 +358,7 @@ class _Base:
                 "fields_withheld": len(dataset.fields) - len(item["fields"]) if dataset else 0,
             },
             refusal=self._policy(item, app, organisation) or _gone(item, known),
+            sign_in=dataset.sign_in if dataset else None,
         )
 
     def _policy(self, item: Mapping[str, Any], app: AppView, organisation: OrganisationView) -> Refusal | None:

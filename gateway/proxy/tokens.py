@@ -24,6 +24,8 @@ class Token:
     expires: int  # epoch seconds
     digest: str  # hex SHA-256, first half: names the token in the log
     ath: str  # base64url SHA-256: how a proof names it (RFC 9449 §4.2)
+    acr: str = ""  # how surely she had signed in; "": not said
+    auth_time: int = 0  # … and when, epoch seconds
 
 
 class Tokens:
@@ -75,4 +77,6 @@ class Tokens:
             expires=claims["exp"],
             digest=digest.hex()[:32],
             ath=jose.encoded(digest),
+            acr=str(claims.get("acr", "")),
+            auth_time=jose.whole_number(claims, "auth_time") if "auth_time" in claims else 0,
         )
