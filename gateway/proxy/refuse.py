@@ -34,9 +34,12 @@ async def refused(
     await answer(send, status, problem, fields)
 
 
-async def challenge(send: Send, resource: str, error: str, *, dpop: bool, public_url: str, nonce: str = "") -> None:
-    """401. `error` is of RFC 6750 §3.1 or RFC 9449 §7; empty when no token was sent at all. `nonce`: RFC 9449 §9."""
-    said = {"error": error} if error else {}
+async def challenge(
+    send: Send, resource: str, said: Mapping[str, str], *, dpop: bool, public_url: str, nonce: str = ""
+) -> None:
+    """401. `said`: `scope` and `error`, of RFC 6750 §3.1 or RFC 9449 §7; no error when no token was sent at all.
+    `nonce`: RFC 9449 §9."""
+    error = said.get("error", "")
     fields = [authenticate(resource, public_url, said, dpop=dpop)]
     if nonce:
         fields.append((b"dpop-nonce", nonce.encode()))
@@ -49,5 +52,5 @@ def authenticate(resource: str, public_url: str, said: Mapping[str, str], *, dpo
     """The field that says with which kind of token to come again, and what `said` adds (RFC 6750 §3, RFC 9728 §5.1)."""
     metadata = f"{public_url}/.well-known/oauth-protected-resource{resource}"
     parameters = {**({"algs": _ALGORITHMS} if dpop else {}), "resource_metadata": metadata, **said}
-    written = ", ".join(f'{name}="{value}"' for name, value in parameters.items())
+    written = ", ".join(f'{name}="{value}"' for name, value in parameters.items() if value)
     return b"www-authenticate", f"{'DPoP' if dpop else 'Bearer'} {written}".encode()

@@ -24,6 +24,7 @@ class Token:
     expires: int  # epoch seconds
     digest: str  # hex SHA-256, first half: names the token in the log
     ath: str  # base64url SHA-256: how a proof names it (RFC 9449 §4.2)
+    scope: str = ""
     acr: str = ""  # how surely she had signed in; "": not said
     auth_time: int = 0  # … and when, epoch seconds
 
@@ -77,6 +78,7 @@ class Tokens:
             expires=claims["exp"],
             digest=digest.hex()[:32],
             ath=jose.encoded(digest),
+            scope=str(claims.get("scope", "")),
             acr=str(claims.get("acr", "")),
             auth_time=jose.whole_number(claims, "auth_time") if "auth_time" in claims else 0,
         )
