@@ -19,8 +19,9 @@ from gateway.ground.web.context import Context
 Read = Callable[[str, KeyRing, str, datetime], Mapping[str, Any] | None]
 
 
-def granted(ctx: Context) -> GrantedFamily:
-    """What the token of the call stands on: live now, for /userinfo, and shown by who holds its key. Raises Refused.
+def granted(ctx: Context) -> tuple[GrantedFamily, Mapping[str, Any]]:
+    """What the token of the call carries, and its claims: live now, for /userinfo, shown by who holds its key. Raises
+    Refused.
 
     The caller has the person's turn afterwards: what was read stays so until the transaction ends.
     """
@@ -36,7 +37,7 @@ def granted(ctx: Context) -> GrantedFamily:
         raise Refused("access_denied", "The sharing is paused.", status=403, reason="paused")
     if not isinstance(found, GrantedFamily):
         raise _challenged(scheme, "invalid_token")
-    return found
+    return tokens.carried(found, claims, ctx.house.settings.public_url), claims
 
 
 def own(ctx: Context) -> tuple[App, Mapping[str, Any]]:

@@ -204,10 +204,11 @@ def may_change(asking: Asking, ask: Ask, action: str, grant: str) -> None:
     try:
         amending.check(ask, action, target, agreed or {}, asking.house.clock())
     except InvalidDetails as error:
-        raise _refused_details(error) from None
+        raise refused_details(error) from None
 
 
-def _refused_details(error: InvalidDetails) -> Refused:
+def refused_details(error: InvalidDetails) -> Refused:
+    """RFC 9396 §5."""
     return Refused(
         "invalid_authorization_details",
         f"{error.why}.",
@@ -233,7 +234,7 @@ def authorization_details(value: str, asking: Asking) -> Ask:
         app = scoped.registered(app, meant)
         ask = validate(rows, app, known, house.catalogue, settings.public_url, house.clock())
     except InvalidDetails as error:
-        raise _refused_details(error) from None
+        raise refused_details(error) from None
     decision = may_ask(house.policies, app, ask, {name: facts.active for name, facts in known.items()})
     if not decision.permitted:
         raise Refused("unauthorized_client", "A policy forbids this request.", reason=decision.reason)

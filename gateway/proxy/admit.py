@@ -91,9 +91,9 @@ class Admission:
                 return Judged(refusal, standing.person, _facts(standing))
             if standing.state != State.ACTIVE:
                 return Judged(_not_live(standing), standing.person, _facts(standing))
-            grant = self._grants.get(token.consent, organisation, standing.generations)
+            grant = self._grants.get(token.consent, organisation, standing.generations, token.parts)
             if grant is None:
-                grant = await self._compiled(token.consent, organisation, standing.generations)
+                grant = await self._compiled(token, organisation, standing.generations)
             if grant is not None:
                 return Judged(await self._covers(grant, standing, token, asked, now), standing.person, grant.facts)
             standing = await self._standing(token, organisation)
@@ -102,11 +102,11 @@ class Admission:
     async def _standing(self, token: Token, organisation: str) -> Standing | None:
         return await self._ledger.standing(token.consent, token.family, organisation)
 
-    async def _compiled(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
+    async def _compiled(self, token: Token, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
         """Compile in a thread, once however many calls wait for it."""
-        work = partial(self._grants.compiled, consent, organisation, terms)
-        await self._pools.share("compile", "", (consent, organisation), work)
-        return self._grants.get(consent, organisation, terms)
+        work = partial(self._grants.compiled, token.consent, organisation, terms, token.parts)
+        await self._pools.share("compile", "", (token.consent, organisation, token.parts), work)
+        return self._grants.get(token.consent, organisation, terms, token.parts)
 
     async def _covers(
         self, grant: Grant, standing: Standing, token: Token, asked: Asked, now: datetime
@@ -168,7 +168,7 @@ class Admission:
             return True
         if standing.decisive != permit.standing.decisive:
             return False
-        grant = await self._compiled(token.consent, standing.organisation, standing.generations)
+        grant = await self._compiled(token, standing.organisation, standing.generations)
         item = grant.items.get(permit.route.upstream.dataset) if grant else None
         if grant is None or item is None or item.refusal is not None:
             return False
