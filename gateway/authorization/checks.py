@@ -13,7 +13,7 @@ from gateway.apps import addresses
 from gateway.apps.registration import Registration, registration
 from gateway.apps.tables import App
 from gateway.apps.views import view
-from gateway.authorization import details, openid, rules
+from gateway.authorization import details, hints, openid, rules
 from gateway.authorization import scopes as scoped
 from gateway.authorization.rules import Refused
 from gateway.catalogue.sign_ins import ACRS
@@ -103,13 +103,24 @@ def scope(value: str, asking: Asking) -> str:
 
 def claims(value: str, asking: Asking) -> str:
     """The claims that are wanted in the ID token itself, and the values that some must have (Connect Core §5.5), with
-    `acr_values`: not only a wish, or a step up would lead nowhere (RFC 9470 §5)."""
+    `acr_values`: not only a wish, or a step up would lead nowhere (RFC 9470 §5); and whom `id_token_hint` names."""
     said = openid.claims_asked(value)
     asked = said if openid.OPENID in asking.sent.get("scope", "").split() else openid.NO_CLAIMS
     asked = asked.with_acr(asking.sent.get("acr_values", "").split())
+    hint = asking.sent.get("id_token_hint", "")
+    asked = asked.with_sub(_hinted(hint, asking)) if hint else asked
     if "acr" in asked.must and not set(asked.must["acr"]) & set(ACRS):
         raise Refused("unmet_authentication_requirements")
     return openid.kept(asked, asking.house.catalogue)
+
+
+def _hinted(text: str, asking: Asking) -> str:
+    """The `sub` of an ID token that this app had from here, however old it is (OpenID Connect Core §3.1.2.1)."""
+    house = asking.house
+    hint = hints.read(text, house.keys, house.settings.public_url, house.clock().timestamp())
+    if hint is None or hint.client_id != asking.app.client_id:
+        raise Refused("invalid_request", "id_token_hint is no ID token of this client.")
+    return hint.sub
 
 
 def code_challenge_method(value: str, asking: Asking) -> None:

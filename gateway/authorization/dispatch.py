@@ -49,7 +49,7 @@ def next_step(
         return Step.SIGN_IN
     if not _recent_enough(row, caller, facts.max_age):
         return Step.SIGN_IN_AGAIN
-    if (facts.unmet or facts.weak) and caller.auth_time < (row.opened_at or row.created_at):
+    if (facts.unmet or facts.weak) and before_opening(row, caller):
         return Step.SIGN_IN_AGAIN
     if facts.unmet:
         return Step.UNMET
@@ -62,6 +62,11 @@ def next_step(
     if facts.unlinked:
         return Step.LINK
     return Step.GUARDIAN_NEEDED if facts.needs_guardian else Step.CONSENT
+
+
+def before_opening(row: AuthorizationRequest, caller: Caller) -> bool:
+    """Whether she had signed in when the request was first opened: she may sign in otherwise, once."""
+    return caller.auth_time < (row.opened_at or row.created_at)
 
 
 def _recent_enough(row: AuthorizationRequest, caller: Caller, needed: int | None) -> bool:

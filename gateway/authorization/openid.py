@@ -46,6 +46,12 @@ class ClaimsAsked:
         """With one of these as a condition; an essential `acr` says it more exactly, and is left as it is."""
         return replace(self, must={"acr": tuple(values), **self.must}) if values else self
 
+    def with_sub(self, sub: str) -> "ClaimsAsked":
+        """With this person as a condition. Raises Refused if the claims name another."""
+        if sub not in self.must.get("sub", (sub,)):
+            raise Refused("invalid_request", "claims and id_token_hint name two people.")
+        return replace(self, must={**self.must, "sub": (sub,)})
+
 
 NO_CLAIMS = ClaimsAsked({}, {})
 
@@ -94,13 +100,23 @@ def kept(asked: ClaimsAsked, catalogue: Catalogue) -> str:
 
 def unmet(kept: str, sub: str, acr: str) -> str:
     """The error for a sign-in that is not the one that the app must have; "": it is."""
-    must: dict[str, list[str]] = {}
-    for name, _, value in (one.partition("=") for one in kept.split() if "=" in one):
-        must.setdefault(name, []).append(unquote(value))
+    must = _kept_musts(kept)
     if sub not in must.get("sub", [sub]):
         return "login_required"
     least = [ACRS.index(one) for one in must.get("acr", [acr]) if one in ACRS]
     return "" if least and min(least) <= ACRS.index(acr) else "unmet_authentication_requirements"
+
+
+def named(kept: str) -> list[str]:
+    """The people of whom it must be one, by `sub`; []: anybody."""
+    return _kept_musts(kept).get("sub", [])
+
+
+def _kept_musts(kept: str) -> dict[str, list[str]]:
+    must: dict[str, list[str]] = {}
+    for name, _, value in (one.partition("=") for one in kept.split() if "=" in one):
+        must.setdefault(name, []).append(unquote(value))
+    return must
 
 
 def known(catalogue: Catalogue) -> Mapping[str, tuple[str, str]]:

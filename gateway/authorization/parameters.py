@@ -113,7 +113,7 @@ PARAMETERS = (
     Parameter("refresh_token", (TOKEN,)),
     Parameter("token", (REVOKE, INTROSPECT)),
     Parameter("token_type_hint", (REVOKE, INTROSPECT)),
-    Parameter("id_token_hint", (END_SESSION, BACKCHANNEL)),
+    Parameter("id_token_hint", (*_ASKING, END_SESSION, BACKCHANNEL)),
     Parameter("logout_hint", (END_SESSION,)),  # the ID token says it better
     Parameter("post_logout_redirect_uri", (END_SESSION,)),
     Parameter("cdr_arrangement_id", (ARRANGEMENT_END,)),
