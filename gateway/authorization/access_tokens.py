@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.apps.registration import registration
 from gateway.apps.tables import App
-from gateway.authorization import binding, client_tokens, families, tokens
+from gateway.authorization import binding, client_tokens, disclosing, families, tokens
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.rules import Refused
 from gateway.ground.keys import KeyRing, access
@@ -34,8 +34,10 @@ def granted(ctx: Context) -> tuple[GrantedFamily, Mapping[str, Any]]:
     ctx.house.log.turn(ctx.session, family.person_id)
     found = families.standing(ctx.session, family, ctx.now)
     if found == "paused":
+        disclosing.record_refusal(ctx, family, "paused", 403)
         raise Refused("access_denied", "The sharing is paused.", status=403, reason="paused")
     if not isinstance(found, GrantedFamily):
+        disclosing.record_refusal(ctx, family, disclosing.how_it_ended(ctx, family), 401)
         raise _challenged(scheme, "invalid_token")
     return tokens.carried(found, claims, ctx.house.settings.public_url), claims
 

@@ -19,7 +19,7 @@ from gateway.authorization.rules import Refused
 from gateway.catalogue.sign_ins import ACRS
 from gateway.consent import amending, deciding, granting
 from gateway.consent.asking import may_ask
-from gateway.consent.itself import SIGN_IN
+from gateway.consent.itself import ITSELF, SIGN_IN, location
 from gateway.consent.request import Ask, InvalidDetails, validate
 from gateway.consent.rules import MERGE, REPLACE
 from gateway.consent.tables import Consent
@@ -149,12 +149,13 @@ def dpop_jkt(value: str, _: Asking) -> str:
 
 
 def resource(value: str, asking: Asking) -> str:
-    """The organisations to which the tokens are to be limited, by their addresses (RFC 8707 §2)."""
-    prefix, known = f"{asking.house.settings.public_url}/data/", directory(asking.session)
+    """Where the tokens are to be good, by the addresses of organisations and of /userinfo (RFC 8707 §2)."""
+    public_url = asking.house.settings.public_url
+    known = {location(public_url, name) for name in directory(asking.session)}
+    if openid.OPENID in asking.sent.get("scope", "").split():
+        known.add(location(public_url, ITSELF))
     named = list(dict.fromkeys(value.split()))
-    if len(named) > rules.RESOURCES_LIMIT or any(
-        not one.startswith(prefix) or one.removeprefix(prefix) not in known for one in named
-    ):
+    if len(named) > rules.RESOURCES_LIMIT or set(named) - known:
         raise Refused("invalid_target")
     return " ".join(named)
 

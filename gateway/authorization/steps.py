@@ -168,6 +168,12 @@ def issue_tokens(call: EndpointCall) -> Response:
     return response
 
 
+def check_reads(call: EndpointCall) -> None:
+    """Nobody asks for the headers alone: that would stand in her log like an answer, and tell nothing."""
+    if call.ctx.request.method == "HEAD":
+        raise Refused("invalid_request", "Read with GET or POST.", status=405, headers={"Allow": "GET, POST, OPTIONS"})
+
+
 def load_access_token(call: EndpointCall) -> None:
     """The access token of the call, for this resource of ours, by who may use it (RFC 6750 §2, RFC 9449 §7)."""
     call.granted, call.claims = access_tokens.granted(call.ctx)
@@ -179,6 +185,7 @@ def load_access_token(call: EndpointCall) -> None:
 def check_openid(call: EndpointCall) -> None:
     """The token was asked for with the scope openid (OpenID Connect Core §5.3.1)."""
     if openid.OPENID not in call.claims["scope"].split():
+        disclosing.record_refusal(call.ctx, _granted(call).family, "dataset", 403)
         raise access_tokens.insufficient(call.ctx, openid.OPENID)
 
 
