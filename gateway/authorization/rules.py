@@ -60,7 +60,7 @@ DESCRIPTIONS = {
     "invalid_token": "The access token is unknown, expired, ended, not for here, or not of this caller.",
     "insufficient_scope": "The access token lacks a scope.",
     "invalid_request_object": "The signed request is not good.",
-    "invalid_target": "Supported: organisations here, by their addresses in authorization_details; with openid, /userinfo.",
+    "invalid_target": "Supported: organisations, by their addresses in authorization_details; with openid, /userinfo.",
     "use_dpop_nonce": "Put the nonce of the DPoP-Nonce header into the proof.",
     "unsupported_grant_type": "The metadata of this server lists the grants that it supports.",
     "unsupported_response_type": "Supported: code.",
