@@ -72,9 +72,7 @@ def test_beside_a_plain_scope_it_is_not_where_the_data_is(world):
                    scope="openid energy:usage", purposes=["sign-in", "energy-advice"])  # fmt: skip
     only = world.push("mixed", "", authorization_details=None, scope="openid energy:usage", resource=USERINFO)
     assert error(only) == "invalid_target"
-    both = world.push(
-        "mixed", "", authorization_details=None, scope="openid energy:usage", resource=[ENERGY, USERINFO]
-    )
+    both = world.push("mixed", "", authorization_details=None, scope="openid energy:usage", resource=[ENERGY, USERINFO])
     assert both.status_code == 201, both.text
 
 
