@@ -47,6 +47,7 @@ from gateway.ground.http.guard import Guarded
 from gateway.ground.http.transport import Transport
 from gateway.ground.keys import KeyRing
 from gateway.ground.ops import health
+from gateway.ground.ops.interactions import Interactions
 from gateway.ground.ops.logs import logger
 from gateway.ground.ops.metrics import Measured, Metrics, Sample
 from gateway.ground.ops.requests import Requests
@@ -213,7 +214,8 @@ class Application:
         # One address, one spelling. Starlette would send a form on with its secrets (307), behind TLS to plain http.
         self._pages.router.redirect_slashes = False
         self._doors: ASGIApp = Requests(self._pages)
-        self._app: ASGIApp = Guarded(self._dispatch, house.settings)
+        called = ["/data", registering.PATH, *(one.address for one in PROTOCOL.endpoints if one.steps)]
+        self._app: ASGIApp = Guarded(Interactions(self._dispatch, called), house.settings)
         if metrics is not None:
             self._app = Measured(self._app, metrics, {route.endpoint: route.path for route in routes})
             house.store.told = metrics.failed

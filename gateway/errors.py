@@ -17,8 +17,8 @@ of the closed list below, the same in API problems and in the access log.
 """
 
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import ClassVar
 
@@ -40,6 +40,8 @@ REASONS: dict[str, tuple[int, str]] = {
     "app_not_allowed": (403, "This app may not do this."),
     "policy": (403, "A policy of the gateway forbids it."),
     "strong_sign_in_needed": (403, "The person has to sign in again first."),
+    "sign_in_too_weak": (401, "For this data the person has to sign in in a surer way."),
+    "sign_in_too_old": (401, "For this data the person has to have signed in more lately."),
     "not_linked": (403, "The person has no live link with this organisation."),
     "no_data": (404, "The organisation gives its data in files, and none of this type is kept at the moment."),
     "not_there": (404, "There is no such record, or none within what the person agreed to."),
@@ -63,6 +65,7 @@ class Refusal:
     asked: str = ""
     allowed: str = ""
     retry_after: int | None = None  # seconds
+    challenge: Mapping[str, str] = field(default_factory=dict)  # what WWW-Authenticate says of it (RFC 9110 §11.6.1)
 
     @property
     def status(self) -> int:

@@ -7,8 +7,8 @@ knows nothing of consents and tokens: an app's registration says what it *may as
 what it may read.
 
 The one invariant: what an app declared is stored as one document with one hash. Any later
-change of its name, addresses, keys or data changes the hash, so that agreements made
-before and after the change can be told apart.
+change of its name, purposes, data or of where it leads people changes the hash, so that
+agreements made before and after the change can be told apart; its keys may change (`agreed`).
 
     declare    read and check a file                          verbs   register, suspend, resume, verify
     addresses, logos   rules for parts of the file            views   what other rooms see of an app
@@ -17,5 +17,5 @@ before and after the change can be told apart.
     signing    our keys by which something is signed for apps
     members    metadata of apps that register themselves      dynamic    … their rows, and the tokens for them
     elsewhere  keys, logos, sectors at addresses of theirs    documents  … that are a client_id
-    statements   what trusted issuers say of software
+    statements   what trusted issuers say of software         agreed     what of it people agree to
 """

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.apps import addresses, certificates, logos, profiles
+from gateway.apps import addresses, agreed, certificates, logos, profiles
+from gateway.apps.agreed import CALLED
 from gateway.apps.profiles import AUTH_METHODS, PROFILES
 from gateway.apps.registration import scopes_of
 from gateway.catalogue import Catalogue
 from gateway.consent.facts import OrganisationFacts
 from gateway.errors import DeclarationError, Fault
-from gateway.ground.declarations import REQUIRED, Form, checks, digest, load, unknown
+from gateway.ground.declarations import REQUIRED, Form, checks, load, unknown
 from gateway.ground.declarations.form import Keys
 from gateway.ground.declarations.texts import look_alike
 from gateway.ground.http import fetching
@@ -38,7 +39,7 @@ class AppDeclaration:
 
     file: str
     document: Mapping[str, Any]
-    sha256: str
+    sha256: str  # of the part that people agree to
     verified: bool
     warnings: tuple[str, ...] = ()
     came_by: str = "file"  # as in `App`
@@ -55,7 +56,8 @@ class AppDeclaration:
 # ---- what may be said
 
 # Keys that came later, by the names of RFC 7591. One that has its default is left out of the document that is kept:
-# what an app declared before there was the key has the hash that it had, and who agreed to it is not asked again.
+# what an app declared before there was the key has the hash that it had, and who agreed to it is not asked again. What
+# of a declaration is in the hash at all: agreed.py.
 LATER: Keys = {
     "profile": ("profile", profiles.DEFAULT),
     "grant_types": ("grants", []),  # []: codes and refreshing
@@ -89,11 +91,6 @@ LATER: Keys = {
     "asks_anybody": ("flag", False),  # also people who have agreed to nothing of it yet (authorization/backchannel.py)
     "deferred_client_notification_endpoint": ("called", ""),  # OAuth Deferred Token Response (draft)
 }
-CALLED = (  # addresses that the gateway itself calls
-    "backchannel_logout_uri",
-    "backchannel_client_notification_endpoint",
-    "deferred_client_notification_endpoint",
-)
 
 
 def _none_or_texts(value: object) -> str | None:
@@ -200,7 +197,7 @@ def finished(
     return AppDeclaration(
         file=file,
         document=whole,
-        sha256=digest(whole),
+        sha256=agreed.sha256(whole),
         verified=document.get("verified", False),
         warnings=tuple(warnings(whole)),
         came_by=came_by,

@@ -12,8 +12,9 @@ from sqlmodel import Session, col, delete, select
 
 from gateway.apps.tables import App, AppOrigin
 
-READABLE = "DPoP-Nonce, WWW-Authenticate, Retry-After, X-Request-Id, Link"  # of our answers, besides the usual ones
-SENT = "Authorization, Content-Type, DPoP, Accept"
+# Fields of our answers, besides the usual ones
+READABLE = "DPoP-Nonce, WWW-Authenticate, Retry-After, X-Request-Id, X-Fapi-Interaction-Id, Link"
+SENT = "Authorization, Content-Type, DPoP, Accept, X-Fapi-Interaction-Id"
 USUAL_PORTS = {"http": ":80", "https": ":443"}
 SECONDS = 600  # for so long a browser need not ask again
 

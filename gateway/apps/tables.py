@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 class App(SQLModel, table=True):
     client_id: str = Field(primary_key=True)
     metadata_: dict[str, Any] = Field(sa_column=Column("metadata", JSON, nullable=False))  # the checked declaration
-    metadata_sha256: str  # changes with every change of the declaration
+    metadata_sha256: str  # changes with every change of the part that people agree to (agreed.py)
     auth_method: str  # profiles.AUTH_METHODS
     secret_sha256: str | None = None
     verified: bool = False

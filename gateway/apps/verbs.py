@@ -6,12 +6,13 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from gateway.apps import origins
+from gateway.apps import agreed, origins
 from gateway.apps.declare import AppDeclaration, against
 from gateway.apps.profiles import BY_SECRET
 from gateway.apps.tables import App
 from gateway.catalogue import Catalogue
 from gateway.errors import BadRequest, DeclarationError, NotFound
+from gateway.ground.declarations import digest
 from gateway.ground.keys import fresh, hashed
 from gateway.ground.store.tables import directory_changed, directory_turn
 from gateway.organisations.views import directory
@@ -58,8 +59,10 @@ def register(
     if row.metadata_.get("jwks_uri") != declaration.document.get("jwks_uri"):
         row.jwks_read = row.jwks_read_at = row.jwks_tried_at = None
     session.add(row)
-    if row.metadata_sha256 != declaration.sha256 or row.verified != declaration.verified:
-        row.metadata_, row.metadata_sha256 = dict(declaration.document), declaration.sha256
+    if digest(row.metadata_) != digest(declaration.document) or row.verified != declaration.verified:
+        if not row.metadata_ or agreed.part(row.metadata_) != agreed.part(declaration.document):
+            row.metadata_sha256 = declaration.sha256
+        row.metadata_ = dict(declaration.document)
         row.auth_method, row.verified, row.changed_at = declaration.auth_method, declaration.verified, now
         session.add(row)
         session.flush()

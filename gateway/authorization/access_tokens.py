@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.apps.registration import registration
 from gateway.apps.tables import App
-from gateway.authorization import binding, client_tokens, families, tokens
+from gateway.authorization import binding, client_tokens, disclosing, families, tokens
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.rules import Refused
 from gateway.ground.keys import KeyRing, access
@@ -19,8 +19,9 @@ from gateway.ground.web.context import Context
 Read = Callable[[str, KeyRing, str, datetime], Mapping[str, Any] | None]
 
 
-def granted(ctx: Context) -> GrantedFamily:
-    """What the token of the call stands on: live now, for /userinfo, and shown by who holds its key. Raises Refused.
+def granted(ctx: Context) -> tuple[GrantedFamily, Mapping[str, Any]]:
+    """What the token of the call carries, and its claims: live now, for /userinfo, shown by who holds its key. Raises
+    Refused.
 
     The caller has the person's turn afterwards: what was read stays so until the transaction ends.
     """
@@ -33,10 +34,12 @@ def granted(ctx: Context) -> GrantedFamily:
     ctx.house.log.turn(ctx.session, family.person_id)
     found = families.standing(ctx.session, family, ctx.now)
     if found == "paused":
+        disclosing.record_refusal(ctx, family, "paused", 403)
         raise Refused("access_denied", "The sharing is paused.", status=403, reason="paused")
     if not isinstance(found, GrantedFamily):
+        disclosing.record_refusal(ctx, family, disclosing.how_it_ended(ctx, family), 401)
         raise _challenged(scheme, "invalid_token")
-    return found
+    return tokens.carried(found, claims, ctx.house.settings.public_url), claims
 
 
 def own(ctx: Context) -> tuple[App, Mapping[str, Any]]:

@@ -13,12 +13,13 @@ from gateway.apps import addresses
 from gateway.apps.registration import Registration, registration
 from gateway.apps.tables import App
 from gateway.apps.views import view
-from gateway.authorization import details, openid, rules
+from gateway.authorization import details, hints, openid, rules
 from gateway.authorization import scopes as scoped
 from gateway.authorization.rules import Refused
+from gateway.catalogue.sign_ins import ACRS
 from gateway.consent import amending, deciding, granting
 from gateway.consent.asking import may_ask
-from gateway.consent.itself import SIGN_IN
+from gateway.consent.itself import ITSELF, SIGN_IN, location
 from gateway.consent.request import Ask, InvalidDetails, validate
 from gateway.consent.rules import MERGE, REPLACE
 from gateway.consent.tables import Consent
@@ -101,11 +102,25 @@ def scope(value: str, asking: Asking) -> str:
 
 
 def claims(value: str, asking: Asking) -> str:
-    """The claims that are wanted in the ID token itself, and the values that some must have (Connect Core §5.5)."""
-    asked = openid.claims_asked(value)
-    if "acr" in asked.must and not set(asked.must["acr"]) & set(rules.ACRS):
+    """The claims that are wanted in the ID token itself, and the values that some must have (Connect Core §5.5), with
+    `acr_values`: not only a wish, or a step up would lead nowhere (RFC 9470 §5); and whom `id_token_hint` names."""
+    said = openid.claims_asked(value)
+    asked = said if openid.OPENID in asking.sent.get("scope", "").split() else openid.NO_CLAIMS
+    asked = asked.with_acr(asking.sent.get("acr_values", "").split())
+    hint = asking.sent.get("id_token_hint", "")
+    asked = asked.with_sub(_hinted(hint, asking)) if hint else asked
+    if "acr" in asked.must and not set(asked.must["acr"]) & set(ACRS):
         raise Refused("unmet_authentication_requirements")
     return openid.kept(asked, asking.house.catalogue)
+
+
+def _hinted(text: str, asking: Asking) -> str:
+    """The `sub` of an ID token that this app had from here, however old it is (OpenID Connect Core §3.1.2.1)."""
+    house = asking.house
+    hint = hints.read(text, house.keys, house.settings.public_url, house.clock().timestamp())
+    if hint is None or hint.client_id != asking.app.client_id:
+        raise Refused("invalid_request", "id_token_hint is no ID token of this client.")
+    return hint.sub
 
 
 def code_challenge_method(value: str, asking: Asking) -> None:
@@ -134,12 +149,13 @@ def dpop_jkt(value: str, _: Asking) -> str:
 
 
 def resource(value: str, asking: Asking) -> str:
-    """The organisations to which the tokens are to be limited, by their addresses (RFC 8707 §2)."""
-    prefix, known = f"{asking.house.settings.public_url}/data/", directory(asking.session)
+    """Where the tokens are to be good, by the addresses of organisations and of /userinfo (RFC 8707 §2)."""
+    public_url = asking.house.settings.public_url
+    known = {location(public_url, name) for name in directory(asking.session)}
+    if openid.OPENID in asking.sent.get("scope", "").split():
+        known.add(location(public_url, ITSELF))
     named = list(dict.fromkeys(value.split()))
-    if len(named) > rules.RESOURCES_LIMIT or any(
-        not one.startswith(prefix) or one.removeprefix(prefix) not in known for one in named
-    ):
+    if len(named) > rules.RESOURCES_LIMIT or set(named) - known:
         raise Refused("invalid_target")
     return " ".join(named)
 
@@ -205,10 +221,11 @@ def may_change(asking: Asking, ask: Ask, action: str, grant: str) -> None:
     try:
         amending.check(ask, action, target, agreed or {}, asking.house.clock())
     except InvalidDetails as error:
-        raise _refused_details(error) from None
+        raise refused_details(error) from None
 
 
-def _refused_details(error: InvalidDetails) -> Refused:
+def refused_details(error: InvalidDetails) -> Refused:
+    """RFC 9396 §5."""
     return Refused(
         "invalid_authorization_details",
         f"{error.why}.",
@@ -234,7 +251,7 @@ def authorization_details(value: str, asking: Asking) -> Ask:
         app = scoped.registered(app, meant)
         ask = validate(rows, app, known, house.catalogue, settings.public_url, house.clock())
     except InvalidDetails as error:
-        raise _refused_details(error) from None
+        raise refused_details(error) from None
     decision = may_ask(house.policies, app, ask, {name: facts.active for name, facts in known.items()})
     if not decision.permitted:
         raise Refused("unauthorized_client", "A policy forbids this request.", reason=decision.reason)

@@ -12,6 +12,8 @@ from sqlmodel import Session, select
 from gateway.authorization import asked, openid
 from gateway.authorization.rules import Step
 from gateway.authorization.tables import AuthorizationRequest
+from gateway.catalogue import Catalogue, SignInNeeded
+from gateway.catalogue.sign_ins import TOO_WEAK, acr, strictest
 from gateway.consent import asking, deciding, granting
 from gateway.consent.facts import AppView, Facts, PersonFacts
 from gateway.consent.itself import ITSELF
@@ -19,10 +21,9 @@ from gateway.consent.request import Ask
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
 from gateway.errors import Forbidden
-from gateway.ground.keys import KeyRing
 from gateway.ground.web.context import Caller
 from gateway.house import House
-from gateway.organisations import links
+from gateway.organisations import links, views
 from gateway.settings import Settings
 
 
@@ -35,7 +36,9 @@ class StepFacts:
     unlinked: tuple[str, ...] = ()  # organisations asked for that the person has no link with
     needs_guardian: bool = False  # the person signed in is under age and asked for her own data
     sensitive: bool = False
-    unmet: str = ""  # the error, if the app must have another sign-in than this one
+    unmet: str = ""  # the error, if there must be another sign-in than this one
+    weak: bool = False  # it is less sure than some type of data needs that is asked for
+    max_age: int | None = None  # seconds, of the type of data that needs the latest sign-in
     of_ward: bool = False  # the app is to sign in the person, and her guardian is the caller
 
 
@@ -44,10 +47,12 @@ def next_step(
 ) -> Step:
     if caller is None:
         return Step.SIGN_IN
-    if not _recent_enough(row, caller):
+    if not _recent_enough(row, caller, facts.max_age):
+        return Step.SIGN_IN_AGAIN
+    if (facts.unmet or facts.weak) and before_opening(row, caller):
         return Step.SIGN_IN_AGAIN
     if facts.unmet:
-        return Step.SIGN_IN_AGAIN if caller.auth_time < (row.opened_at or row.created_at) else Step.UNMET
+        return Step.UNMET
     if facts.state == State.ACTIVE and facts.live:
         return Step.HAND_OVER if facts.of_ward else Step.ISSUE
     if facts.state not in (State.REQUESTED, ""):
@@ -59,40 +64,64 @@ def next_step(
     return Step.GUARDIAN_NEEDED if facts.needs_guardian else Step.CONSENT
 
 
-def _recent_enough(row: AuthorizationRequest, caller: Caller) -> bool:
-    """prompt=login and max_age (OpenID Connect Core §3.1.2.1). The age of the sign-in is measured when the request is
-    first opened, so that nobody must sign in again for reading the screen slowly."""
+def before_opening(row: AuthorizationRequest, caller: Caller) -> bool:
+    """Whether she had signed in when the request was first opened: she may sign in otherwise, once."""
+    return caller.auth_time < (row.opened_at or row.created_at)
+
+
+def _recent_enough(row: AuthorizationRequest, caller: Caller, needed: int | None) -> bool:
+    """prompt=login and max_age (OpenID Connect Core §3.1.2.1), and what the data needs. The age of the sign-in is
+    measured when the request is first opened, so that nobody must sign in again for reading the screen slowly."""
     opened = row.opened_at or row.created_at
     if "login" in row.prompt.split() or row.max_age == 0:
         return caller.auth_time >= opened
-    return row.max_age is None or caller.auth_time >= opened - timedelta(seconds=row.max_age)
+    ages = [age for age in (row.max_age, needed) if age is not None]
+    return all(caller.auth_time >= opened - timedelta(seconds=age) for age in ages)
 
 
 def standing(
-    session: Session, consent: Consent | None, ask: Ask, person: PersonFacts, caller: Caller, now: datetime
+    session: Session,
+    catalogue: Catalogue,
+    consent: Consent | None,
+    ask: Ask,
+    person: PersonFacts,
+    caller: Caller,
+    now: datetime,
 ) -> StepFacts:
     """`person`: whose data is asked for. `caller`: this person or her guardian."""
     linked = links.of_person(session, person.id)
+    everything, required = _needed(session, catalogue, ask)
+    how = acr(caller.methods), int(caller.auth_time.timestamp()), now.timestamp()
     return StepFacts(
         state=consent.state if consent else "",
         live=consent is not None and deciding.is_live(consent, now),
         unlinked=tuple(name for name in ask.required_organisations() if name not in linked and name != ITSELF),
         needs_guardian=person.minor and person.id == caller.person,
         sensitive=any(item.sensitivity != "none" for item in ask.items),
+        unmet="unmet_authentication_requirements" if required and required.lacks(*how) == TOO_WEAK else "",
+        weak=everything is not None and everything.lacks(*how) == TOO_WEAK,
+        max_age=everything.max_age if everything else None,
     )
 
 
-def signing_in(
-    facts: StepFacts, row: AuthorizationRequest, person: PersonFacts, caller: Caller, keys: KeyRing
-) -> StepFacts:
-    """These facts for an ID token too: it says of the person whom it names that it was she who signed in, when, and how
-    (OpenID Connect Core §2). Her guardian agrees for her, but is not her."""
-    if openid.OPENID not in row.scope.split():
-        return facts
-    if person.id != caller.person:
+def _needed(session: Session, catalogue: Catalogue, ask: Ask) -> tuple[SignInNeeded | None, SignInNeeded | None]:
+    """The sign-in that all of this data needs, and the part without which nothing is agreed: with a lesser one she
+    would agree to what no token opens (RFC 9470)."""
+    places = {name: views.view(session, name) for name in ask.organisations()}
+    found = [(item.necessity, catalogue.of(places[item.organisation], item.dataset)) for item in ask.items]
+    every = [(necessity, dataset.sign_in) for necessity, dataset in found if dataset is not None]
+    required = [sign_in for necessity, sign_in in every if necessity == "required"]
+    return strictest(sign_in for _, sign_in in every), strictest(required)
+
+
+def signing_in(facts: StepFacts, row: AuthorizationRequest, person: PersonFacts, caller: Caller, sub: str) -> StepFacts:
+    """These facts with the app's own conditions, and for an ID token too: it says of the person whom it names that it
+    was she who signed in, when, and how (OpenID Connect Core §2). Her guardian agrees for her, but is not her.
+
+    `sub`: as the app knows `person`."""
+    if openid.OPENID in row.scope.split() and person.id != caller.person:
         return replace(facts, of_ward=True)
-    sub = keys.pairwise(person.id, row.client_id)
-    return replace(facts, unmet=openid.unmet(row.claims, sub, openid.acr(caller.methods)))
+    return replace(facts, unmet=openid.unmet(row.claims, sub, acr(caller.methods)) or facts.unmet)
 
 
 def take(

@@ -6,11 +6,13 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from gateway.apps import addresses
+from gateway.apps.registration import registration
 from gateway.apps.tables import App
 from gateway.apps.views import view
-from gateway.authorization import asked, clients, dispatch, requests, rules
+from gateway.authorization import asked, clients, dispatch, openid, requests, rules
 from gateway.authorization.returning import address, on_to_app, problem, returns_of
 from gateway.authorization.rules import Step
+from gateway.authorization.subjects import subject
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import asking, deciding
 from gateway.consent.actors import acting
@@ -39,12 +41,14 @@ def interactive(
     caller = ctx.caller
     if caller is None:
         return _sign_in(resume)
+    if not _may_be_meant(ctx, app, row, caller):
+        return _another_is_meant(ctx, app, row, caller, resume)
     if not dispatch.may_change_grant(ctx.session, row, others, caller, ctx.now):
         return _no_such_grant(others, ctx, app, row)
     _sign_in_as_before(ctx, row, caller)
     consent, person = _hers(others, ctx, app, row, caller)
     ask = Ask.from_json(row.ask)
-    facts = _standing(ctx, row, consent, person, caller)
+    facts = _standing(ctx, app, row, consent, person, caller)
     if row.outcome == "later":
         code = requests.grant(row, ctx.house.keys, caller, ctx.now, ctx.house.settings.code_seconds)
         return on_to_app(ctx, app, returns_of(row), {"code": code}, later=True)
@@ -64,7 +68,7 @@ def interactive(
             called = view(app).name[ctx.language]
             return ctx.page("authorization/hand_over.html", app_name=called, ward=person.name, resume=resume)
         case Step.SIGN_IN_AGAIN:
-            return see_other(answers.sign_in_again(resume))
+            return see_other(answers.sign_in_again(resume, _why_again(facts)))
         case Step.LINK if ask.still_fits(ctx.house.catalogue, everyone(ctx.session, ctx.house)):
             return _link(ctx, app, consent, facts.unlinked, person if person.id != caller.person else None, resume)
         case Step.CONSENT if "change" not in ctx.query and (earlier := _to_continue(others, ctx, row, person)):
@@ -76,6 +80,27 @@ def interactive(
 def _refuse(ctx: Context, app: App, row: AuthorizationRequest) -> None:
     requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
     asked.tell(ctx.session, app, row, ctx.now)
+
+
+def _may_be_meant(ctx: Context, app: App, row: AuthorizationRequest, caller: Caller) -> bool:
+    """Whether the app names nobody by a `sub`, or her, or somebody for whom she may decide."""
+    named = openid.named(row.claims)
+    theirs = [caller.person, *(caller.wards(ctx.session) if named and caller.wards else ())]
+    return not named or any(subject(ctx.house.keys, one, registration(app)) in named for one in theirs)
+
+
+def _another_is_meant(ctx: Context, app: App, row: AuthorizationRequest, caller: Caller, resume: str) -> Response:
+    """She is asked nothing that is meant for another, and the request stays as it is for whoever is meant."""
+    if dispatch.before_opening(row, caller):
+        return see_other(answers.sign_in_again(resume, "another"))
+    return on_to_app(ctx, app, returns_of(row), {"error": "login_required"})
+
+
+def _why_again(facts: dispatch.StepFacts) -> str:
+    """What the page for signing in again says above."""
+    if facts.unmet == "login_required":
+        return "another"
+    return "surer" if facts.unmet or facts.weak else ""
 
 
 def _no_such_grant(others: Facts, ctx: Context, app: App, row: AuthorizationRequest) -> Response:
@@ -91,10 +116,11 @@ def _no_such_grant(others: Facts, ctx: Context, app: App, row: AuthorizationRequ
 
 
 def _standing(
-    ctx: Context, row: AuthorizationRequest, consent: Consent | None, person: PersonFacts, caller: Caller
+    ctx: Context, app: App, row: AuthorizationRequest, consent: Consent | None, person: PersonFacts, caller: Caller
 ) -> dispatch.StepFacts:
-    facts = dispatch.standing(ctx.session, consent, Ask.from_json(row.ask), person, caller, ctx.now)
-    return dispatch.signing_in(facts, row, person, caller, ctx.house.keys)
+    ask, sub = Ask.from_json(row.ask), subject(ctx.house.keys, person.id, registration(app))
+    facts = dispatch.standing(ctx.session, ctx.house.catalogue, consent, ask, person, caller, ctx.now)
+    return dispatch.signing_in(facts, row, person, caller, sub)
 
 
 def _sign_in_as_before(ctx: Context, row: AuthorizationRequest, caller: Caller) -> None:
@@ -134,7 +160,7 @@ def go_on(others: Facts, ctx: Context) -> Response:
     if app is None or row is None or app.status != "active":
         return problem(ctx, "over")
     consent, person = _hers(others, ctx, app, row, ctx.person)
-    facts = _standing(ctx, row, consent, person, ctx.person)
+    facts = _standing(ctx, app, row, consent, person, ctx.person)
     earlier = _to_continue(others, ctx, row, person)
     if earlier and dispatch.next_step(row, ctx.person, facts, ctx.house.settings, ctx.now) is Step.CONSENT:
         row.consent_id = earlier.id
@@ -192,7 +218,7 @@ def silently(others: Facts, ctx: Context, app: App, row: AuthorizationRequest) -
         person = others.person(ctx.session, caller.person)
         if not row.grant_management_action:  # a grant is made or changed by her word alone
             consent = dispatch.agreed_before(ctx.session, row, person.id, ctx.now)
-        facts = _standing(ctx, row, consent, person, caller)
+        facts = _standing(ctx, app, row, consent, person, caller)
     step = dispatch.next_step(row, caller, facts, settings, ctx.now)
     answer = {"error": rules.SILENT.get(step, "consent_required")}
     if caller and not dispatch.may_change_grant(ctx.session, row, others, caller, ctx.now):

@@ -6,6 +6,7 @@ from gateway.authorization import disclosing, openid
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.subjects import subject
+from gateway.catalogue.sign_ins import acr
 from gateway.ground.keys import KeyRing
 from gateway.ground.web.context import Context
 
@@ -28,7 +29,7 @@ def issue(ctx: Context, call: EndpointCall, granted: GrantedFamily, nonce: str |
         "exp": issued + LIFE_SECONDS,
         "iat": issued,
         "auth_time": family.auth_time,
-        "acr": openid.acr(family.amr.split()),
+        "acr": acr(family.amr.split()),
         "amr": family.amr.split(),
         "sid": sid(house.keys, family.sign_in, family.client_id),
     }

@@ -6,14 +6,14 @@ one screen and one agreement for all of it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
-from gateway.authorization import rules
 from gateway.authorization.rules import Refused
 from gateway.catalogue import Catalogue
 from gateway.catalogue.datasets import ACCOUNT
+from gateway.catalogue.sign_ins import ACRS
 from gateway.consent.itself import ITSELF, SIGN_IN, SIGN_IN_PURPOSE, USERINFO
 from gateway.consent.request import InvalidDetails
 from gateway.consent.terms import granted_items
@@ -41,6 +41,16 @@ class ClaimsAsked:
     def all(self) -> Mapping[str, bool]:
         names = dict.fromkeys([*self.userinfo, *self.id_token])
         return {name: self.userinfo.get(name, False) or self.id_token.get(name, False) for name in names}
+
+    def with_acr(self, values: Collection[str]) -> "ClaimsAsked":
+        """With one of these as a condition; an essential `acr` says it more exactly, and is left as it is."""
+        return replace(self, must={"acr": tuple(values), **self.must}) if values else self
+
+    def with_sub(self, sub: str) -> "ClaimsAsked":
+        """With this person as a condition. Raises Refused if the claims name another."""
+        if sub not in self.must.get("sub", (sub,)):
+            raise Refused("invalid_request", "claims and id_token_hint name two people.")
+        return replace(self, must={**self.must, "sub": (sub,)})
 
 
 NO_CLAIMS = ClaimsAsked({}, {})
@@ -90,19 +100,23 @@ def kept(asked: ClaimsAsked, catalogue: Catalogue) -> str:
 
 def unmet(kept: str, sub: str, acr: str) -> str:
     """The error for a sign-in that is not the one that the app must have; "": it is."""
+    must = _kept_musts(kept)
+    if sub not in must.get("sub", [sub]):
+        return "login_required"
+    least = [ACRS.index(one) for one in must.get("acr", [acr]) if one in ACRS]
+    return "" if least and min(least) <= ACRS.index(acr) else "unmet_authentication_requirements"
+
+
+def named(kept: str) -> list[str]:
+    """The people of whom it must be one, by `sub`; []: anybody."""
+    return _kept_musts(kept).get("sub", [])
+
+
+def _kept_musts(kept: str) -> dict[str, list[str]]:
     must: dict[str, list[str]] = {}
     for name, _, value in (one.partition("=") for one in kept.split() if "=" in one):
         must.setdefault(name, []).append(unquote(value))
-    if sub not in must.get("sub", [sub]):
-        return "login_required"
-    least = [rules.ACRS.index(one) for one in must.get("acr", [acr]) if one in rules.ACRS]
-    return "" if least and min(least) <= rules.ACRS.index(acr) else "unmet_authentication_requirements"
-
-
-def acr(methods: Collection[str]) -> str:
-    """How surely it was the person who signed in by these methods (RFC 8176)."""
-    strong = any(each <= set(methods) for each in rules.STRONG_METHODS)
-    return rules.TWO_FACTORS if strong else rules.ONE_FACTOR
+    return must
 
 
 def known(catalogue: Catalogue) -> Mapping[str, tuple[str, str]]:

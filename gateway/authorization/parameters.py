@@ -14,6 +14,7 @@ from gateway.authorization import checks, rules
 from gateway.authorization.assertions import ALGORITHMS
 from gateway.authorization.checks import Asking
 from gateway.authorization.rules import Refused
+from gateway.catalogue.sign_ins import ACRS
 from gateway.ground.keys import dpop
 from gateway.ground.web.context import Context
 from gateway.settings import LANGUAGES
@@ -70,7 +71,7 @@ PARAMETERS = (
     Parameter("response_mode", _ASKING, checks.response_mode, _MODES),
     Parameter("scope", (*_ASKING, *_LATER, TOKEN), checks.scope),
     Parameter("claims", (*_ASKING, *_LATER), checks.claims, {"claims_parameter_supported": True}),
-    Parameter("acr_values", (*_ASKING, *_LATER), says={"acr_values_supported": list(rules.ACRS)}),
+    Parameter("acr_values", (*_ASKING, *_LATER), says={"acr_values_supported": list(ACRS)}),
     Parameter(
         "code_challenge_method",
         _ASKING,
@@ -117,7 +118,7 @@ PARAMETERS = (
     Parameter("refresh_token", (TOKEN,)),
     Parameter("token", (REVOKE, INTROSPECT)),
     Parameter("token_type_hint", (REVOKE, INTROSPECT)),
-    Parameter("id_token_hint", (END_SESSION, BACKCHANNEL)),
+    Parameter("id_token_hint", (*_ASKING, END_SESSION, BACKCHANNEL)),
     Parameter("logout_hint", (END_SESSION,)),  # the ID token says it better
     Parameter("post_logout_redirect_uri", (END_SESSION,)),
     Parameter("cdr_arrangement_id", (ARRANGEMENT_END,)),

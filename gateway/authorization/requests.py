@@ -16,6 +16,8 @@ from urllib.parse import quote, urlencode
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
+from gateway.apps import addresses
+from gateway.apps.registration import Registration, registration
 from gateway.apps.tables import App
 from gateway.authorization import checks, rules
 from gateway.authorization.checks import Asking
@@ -115,7 +117,15 @@ def find(session: Session, request_uri: str, app: App, now: datetime) -> Authori
     if row is None or row.client_id != app.client_id or now >= row.expires_at or finished(row, now):
         return None
     # The registration has changed: redirect address or data of this request may not be registered any more.
-    return row if Ask.from_json(row.ask).app_metadata_sha256 == app.metadata_sha256 else None
+    if Ask.from_json(row.ask).app_metadata_sha256 != app.metadata_sha256 or not _still_returns(row, registration(app)):
+        return None
+    return row
+
+
+def _still_returns(row: AuthorizationRequest, client: Registration) -> bool:
+    """Whether the address of its answer is registered; a device has none."""
+    uri = row.redirect_uri
+    return not uri or addresses.matches(uri, client.redirect_uris, native=client.native)
 
 
 def _secret(request_uri: str) -> str:

@@ -22,10 +22,6 @@ SCOPE_NEEDED = {
 GRANT_ACTIONS = (CREATE, MERGE, REPLACE)
 DATA = "data_access"  # means nothing beyond the details; exists for client libraries that must send a scope
 OFFLINE = "offline_access"  # means nothing either: a refresh token comes with every agreement that lasts
-# acr of an ID token: how surely it was the person (OpenID Connect Core §2). RFC 8176's methods, as people/ writes them.
-ONE_FACTOR, TWO_FACTORS = "urn:aval:acr:one-factor", "urn:aval:acr:two-factors"
-ACRS = (ONE_FACTOR, TWO_FACTORS)  # weakest first
-STRONG_METHODS = (frozenset(("otp",)), frozenset(("hwk", "user")))  # any of these sets makes it two factors
 RESPONSE_TYPES = ("code",)
 DEFERRED = "deferred"  # the completion_mode that there is
 SIGNED_MODES = ("jwt", "query.jwt")  # JARM §2.3: for a code, jwt means query.jwt
@@ -65,7 +61,7 @@ DESCRIPTIONS = {
     "invalid_token": "The access token is unknown, expired, ended, not for here, or not of this caller.",
     "insufficient_scope": "The access token lacks a scope.",
     "invalid_request_object": "The signed request is not good.",
-    "invalid_target": "Supported: the addresses of organisations at this gateway, as in authorization_details.",
+    "invalid_target": "Supported: organisations, by their addresses in authorization_details; with openid, /userinfo.",
     "use_dpop_nonce": "Put the nonce of the DPoP-Nonce header into the proof.",
     "unsupported_grant_type": "The metadata of this server lists the grants that it supports.",
     "unsupported_response_type": "Supported: code.",

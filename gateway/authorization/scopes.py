@@ -7,7 +7,7 @@ from typing import Any
 from gateway.authorization.rules import Refused
 from gateway.catalogue import Catalogue, Dataset, Scope
 from gateway.consent.facts import AppView, DeclaredData, OrganisationFacts
-from gateway.consent.itself import location
+from gateway.consent.itself import ITSELF, location
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def meant(
 ) -> Meant:
     """What these scopes mean at the organisations that are named as `resource`. Raises Refused: invalid_target where a
     scope of several organisations, or of none in particular, comes without."""
-    wanted = [name.removeprefix(f"{public_url}/data/") for name in resources]
+    wanted = [name.removeprefix(f"{public_url}/data/") for name in resources if name != location(public_url, ITSELF)]
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     declared: dict[tuple[str, str], DeclaredData] = {}
     for name in asked:

@@ -8,7 +8,7 @@ pass them on to Authlib.
 import hashlib
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidGrantError, InvalidRequestError, OAuth2Error
@@ -27,6 +27,7 @@ from gateway.authorization import (
     devices,
     families,
     id_tokens,
+    narrowing,
     openid,
     polling,
     requests,
@@ -35,9 +36,12 @@ from gateway.authorization import (
 from gateway.authorization.adapter import Client, Code, Held, HeldByClient, Refresh, Request
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.families import GrantedFamily
+from gateway.authorization.narrowing import Carried
 from gateway.authorization.protocol import GrantKind, refusal
 from gateway.authorization.rules import Refused
 from gateway.authorization.tables import AuthorizationRequest, RefreshToken, TokenFamily
+from gateway.consent import deciding
+from gateway.consent.tables import Consent
 from gateway.ground.keys import fresh, same
 from gateway.ground.keys.jose import encoded
 from gateway.ground.web import answers
@@ -54,6 +58,7 @@ class Given:
     """What a grant's authenticate_user hands on, as Authlib's `user`, to what makes the tokens."""
 
     granted: GrantedFamily
+    carried: Carried  # … by the access token of this call
     refresh_token: str | None  # None: the client keeps the one it has
     nonce: str | None = None  # of the authorization request
 
@@ -86,16 +91,18 @@ class Server(AuthorizationServer):
         if isinstance(user, ForItself):
             made = house.keys, house.settings, client.client_id, user.scope, call.binding, fresh(), self.ctx.now
             return client_tokens.response(*made)
-        audience = tokens.audience(user.granted, call.form.get("resource", ""), house.settings.public_url)
+        granted, carried = user.granted, user.carried
+        left = replace(granted, terms=carried.terms)
+        audience = tokens.audience(left, call.form.get("resource", ""), house.settings.public_url)
         body = tokens.response(
-            house.keys, house.settings, user.granted, call.client, audience, call.binding, fresh(), self.ctx.now
+            house.keys, house.settings, granted, carried, call.client, audience, call.binding, fresh(), self.ctx.now
         )
         if body["expires_in"] < 1:
             raise InvalidGrantError()
         if user.refresh_token is not None:
             body["refresh_token"] = user.refresh_token
-        if openid.OPENID in user.granted.family.scope.split():
-            body["id_token"] = id_tokens.issue(self.ctx, call, user.granted, user.nonce)
+        if openid.OPENID in carried.scope.split():
+            body["id_token"] = id_tokens.issue(self.ctx, call, left, user.nonce)
         return body
 
     def save_token(self, token: dict[str, Any], request: Request) -> None:
@@ -123,6 +130,7 @@ def _redeemed(call: EndpointCall, row: AuthorizationRequest, grant_type: str) ->
     if row.dpop_jkt and row.dpop_jkt != call.binding.jkt:  # RFC 9449 §10
         raise Refused("invalid_dpop_proof", "The code is bound to another key.")
     tokens.check_target(call.form.get("resource", ""), row.resource)
+    _check_part(call, row)
     jkt = call.binding.jkt if call.client.public else ""
     family = families.redeem(ctx.session, ctx.house.log, row, jkt, fresh(), ctx.now)
     if family is None:
@@ -130,8 +138,18 @@ def _redeemed(call: EndpointCall, row: AuthorizationRequest, grant_type: str) ->
     granted = families.standing(ctx.session, family, ctx.now)
     if not isinstance(granted, GrantedFamily):
         return None
+    carried = narrowing.carried(call, family.scope, family.resource, granted.terms)
     families.record(ctx.session, ctx.house.log, "token_issued", family, ctx.now, grant_type=grant_type)
-    return Given(granted, families.add_refresh(ctx.session, granted, fresh(), ctx.now), row.nonce)
+    return Given(granted, carried, families.add_refresh(ctx.session, granted, fresh(), ctx.now), row.nonce)
+
+
+def _check_part(call: EndpointCall, row: AuthorizationRequest) -> None:
+    """Whoever asks for more than was granted has the code still: it is not spent yet."""
+    consent = call.ctx.session.get(Consent, row.consent_id) if row.consent_id else None
+    held = deciding.holding(call.ctx.session, consent, call.ctx.now) if consent else None
+    terms = deciding.current(call.ctx.session, held) if held else None
+    if terms is not None and row.outcome == "granted" and row.redeemed_at is None:
+        narrowing.carried(call, row.scope, row.resource, terms)
 
 
 class S256(CodeChallenge):
@@ -241,12 +259,13 @@ class RefreshGrant(RefreshTokenGrant):
             raise Refused("access_denied", "The sharing is paused.", status=403, reason="paused")
         if not isinstance(granted, GrantedFamily):
             raise InvalidGrantError()
+        carried = narrowing.carried(call, family.scope, family.resource, granted.terms)
         if not call.client.public and refresh_token.row.spent_at is None:
-            return Given(granted, None)
+            return Given(granted, carried, None)
         successor = families.rotate(ctx.session, ctx.house, granted, refresh_token.row, fresh(), ctx.now)
         if successor is None:
             raise InvalidGrantError()
-        return Given(granted, successor)
+        return Given(granted, carried, successor)
 
     def revoke_old_credential(self, refresh_token: Refresh) -> None:
         """Nothing: `authenticate_user` has already spent it, before the new one was made."""

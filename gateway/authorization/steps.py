@@ -14,6 +14,7 @@ from gateway.authorization import (
     access_tokens,
     asked,
     binding,
+    client_tokens,
     clients,
     devices,
     disclosing,
@@ -156,9 +157,9 @@ def check_grant_type(call: EndpointCall) -> None:
 
 
 def check_no_details(call: EndpointCall) -> None:
-    """Asking for less than was granted is a new request, not a parameter of this one."""
-    if "authorization_details" in call.form:
-        raise Refused("invalid_authorization_details", "Not taken here: the token carries what was granted.")
+    """A client's own token carries nothing of anybody's data."""
+    if "authorization_details" in call.form and call.form["grant_type"] == client_tokens.GRANT_TYPE:
+        raise Refused("invalid_authorization_details", "Not taken here: there is no grant behind such a token.")
 
 
 def issue_tokens(call: EndpointCall) -> Response:
@@ -167,9 +168,15 @@ def issue_tokens(call: EndpointCall) -> Response:
     return response
 
 
+def check_reads(call: EndpointCall) -> None:
+    """Nobody asks for the headers alone: that would stand in her log like an answer, and tell nothing."""
+    if call.ctx.request.method == "HEAD":
+        raise Refused("invalid_request", "Read with GET or POST.", status=405, headers={"Allow": "GET, POST, OPTIONS"})
+
+
 def load_access_token(call: EndpointCall) -> None:
     """The access token of the call, for this resource of ours, by who may use it (RFC 6750 §2, RFC 9449 §7)."""
-    call.granted = access_tokens.granted(call.ctx)
+    call.granted, call.claims = access_tokens.granted(call.ctx)
     app = call.ctx.session.get(App, call.granted.family.client_id)
     assert app is not None
     call.app = app
@@ -177,7 +184,8 @@ def load_access_token(call: EndpointCall) -> None:
 
 def check_openid(call: EndpointCall) -> None:
     """The token was asked for with the scope openid (OpenID Connect Core §5.3.1)."""
-    if openid.OPENID not in _granted(call).family.scope.split():
+    if openid.OPENID not in call.claims["scope"].split():
+        disclosing.record_refusal(call.ctx, _granted(call).family, "dataset", 403)
         raise access_tokens.insufficient(call.ctx, openid.OPENID)
 
 

@@ -103,8 +103,9 @@ class SpentOnce(SQLModel, table=True):
 
 
 class FailedAuthentication(SQLModel, table=True):
-    """How often, from one network in one minute, an app's credentials were wrong or a request came without any."""
+    """How often in one minute, from one network, an app's credentials were wrong or a request came without any; or how
+    often /userinfo refused one sharing."""
 
-    id: str = Field(primary_key=True)  # SHA-256 of what is counted, client_id and network
+    id: str = Field(primary_key=True)  # SHA-256 of what is counted
     minute: int = Field(index=True)  # epoch minutes
     count: int = 0

@@ -6,6 +6,7 @@ fits into a header, however much was agreed.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,10 +16,12 @@ from gateway.apps.registration import Registration
 from gateway.authorization import families
 from gateway.authorization.binding import Binding
 from gateway.authorization.families import GrantedFamily
+from gateway.authorization.narrowing import Carried
 from gateway.authorization.rules import Refused
 from gateway.authorization.subjects import subject
 from gateway.authorization.tables import RefreshToken, TokenFamily
-from gateway.consent import granting
+from gateway.catalogue.sign_ins import acr
+from gateway.consent import granting, lesser
 from gateway.ground.keys import KeyRing, access, jose
 from gateway.settings import Settings
 
@@ -53,6 +56,7 @@ def response(
     keys: KeyRing,
     settings: Settings,
     granted: GrantedFamily,
+    carried: Carried,
     client: Registration,
     audience: list[str],
     binding: Binding,
@@ -71,30 +75,42 @@ def response(
         "exp": int(now.timestamp()) + lifetime,
         "jti": jti,
         "auth_time": granted.family.auth_time,
-        "scope": granted.family.scope,
+        "acr": acr(granted.family.amr.split()),  # RFC 9470 §6.1
+        "scope": carried.scope,
         "grant_id": granted.consent.id,
         "grant_version": granted.consent.version,
         "fam": granted.family.id,
+        **({"authorization_details": lesser.written(carried.parts, public_url)} if carried.parts is not None else {}),
         **({"cnf": binding.confirmation} if binding.confirmation else {}),
     }
     token = keys.sign(claims, typ="at+jwt")
     if len(token) > access.LIMIT:  # the data plane would refuse it at every call
+        if carried.parts is not None:
+            raise Refused("invalid_authorization_details", "The part is too long to stand in a token: name less.")
         raise ValueError(f"an access token of {len(token)} characters")
     return {
         "access_token": token,
         "token_type": binding.token_type,
         "expires_in": lifetime,
         "scope": claims["scope"],
-        "authorization_details": _details(granted, audience, public_url),
+        "authorization_details": _details(carried.terms, audience, public_url),
         "grant_id": claims["grant_id"],
         "cdr_arrangement_id": claims["grant_id"],  # the same, as Australian apps know it
     }
 
 
-def _details(granted: GrantedFamily, audience: Collection[str], public_url: str) -> list[dict[str, Any]]:
+def _details(terms: Mapping[str, Any], audience: Collection[str], public_url: str) -> list[dict[str, Any]]:
     """What is granted, as it is now, at these places (RFC 9396 §6 and §9.2)."""
-    every = granting.details(granted.terms, public_url)
+    every = granting.details(terms, public_url)
     return [detail for detail in every if not set(detail["locations"]).isdisjoint(audience)]
+
+
+def carried(granted: GrantedFamily, claims: Mapping[str, Any], public_url: str) -> GrantedFamily:
+    """What an access token with these claims carries of it now."""
+    said = claims.get("authorization_details")
+    if said is None:
+        return granted
+    return replace(granted, terms=lesser.lessened(granted.terms, lesser.read(said, public_url)))
 
 
 def read(token: str, keys: KeyRing, public_url: str, now: datetime) -> Mapping[str, Any] | None:
@@ -134,22 +150,23 @@ def introspect(
     if said is None:
         return None
     audience = said.get("aud") or granting.locations(granted.terms, settings.public_url)
+    terms = granted.terms if isinstance(token, RefreshToken) else carried(granted, token, settings.public_url).terms
     return {
         "active": True,
         **said,
-        "authorization_details": _details(granted, audience, settings.public_url),
+        "authorization_details": _details(terms, audience, settings.public_url),
     }
 
 
 def _of_access(claims: Mapping[str, Any], family: TokenFamily, now: datetime) -> dict[str, Any] | None:
     if claims["client_id"] != family.client_id or claims["exp"] <= now.timestamp():
         return None
-    kept = ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "auth_time", "scope", "grant_id")
+    kept = ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "auth_time", "acr", "scope", "grant_id")
     bound = claims.get("cnf") or {}
     token_type = "DPoP" if "jkt" in bound else "Bearer"
     return {
         "token_type": token_type,
-        **{name: claims[name] for name in kept},
+        **{name: claims[name] for name in kept if name in claims},
         **({"cnf": dict(bound)} if bound else {}),
     }
 
@@ -172,6 +189,7 @@ def _of_refresh(
         "iat": int(token.issued_at.timestamp()),
         "exp": int(token.expires_at.timestamp()),
         "auth_time": granted.family.auth_time,
+        "acr": acr(granted.family.amr.split()),
         "scope": granted.family.scope,
         "grant_id": granted.consent.id,
     }

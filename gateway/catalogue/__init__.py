@@ -9,6 +9,7 @@ formats take from here what a field is.
     formats     answers and calls of an organisation          shapes     every member of every type of a format
     made        fields coarser than the data, and answers in place of records: the words, and what each reveals
     scopes      names by which apps ask for data              words      text in every language, faults of files
+    sign_ins    how surely and lately she must have signed in
 
 The one invariant: what a page says of a field and what the field lets out stand in one file.
 """
@@ -18,6 +19,7 @@ from gateway.catalogue.datasets import Category, Dataset, Field
 from gateway.catalogue.formats import Format
 from gateway.catalogue.purposes import Caps, Purpose
 from gateway.catalogue.scopes import Scope
+from gateway.catalogue.sign_ins import SignInNeeded
 from gateway.catalogue.words import SENSITIVITIES, CatalogueError, Words
 
 __all__ = [
@@ -31,5 +33,6 @@ __all__ = [
     "Format",
     "Purpose",
     "Scope",
+    "SignInNeeded",
     "Words",
 ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from gateway.catalogue.formats import STAMPS, Format
 from gateway.catalogue.made import Made, finer, made, reveals
+from gateway.catalogue.sign_ins import SignInNeeded, sign_in_needed
 from gateway.catalogue.words import SENSITIVITIES, FileTable, Words
 from gateway.ground.calendar.windows import PERIODS
 
@@ -68,6 +69,7 @@ class Dataset:
     frequency: tuple[int, str] | None = None  # of any grant, however often the app asked for: times, per
     strict: bool = False  # an answer with a member that is not declared is refused
     whole: bool = False  # it is of the person as a whole: no choice of accounts changes it
+    sign_in: SignInNeeded | None = None  # without which it is not read
 
     def structural(self) -> tuple[str, ...]:
         return tuple(field.id for field in self.fields.values() if field.structural)
@@ -157,7 +159,10 @@ def datasets(file: FileTable) -> list[Dataset]:
 
 
 ACCOUNT = "account"  # in the place of a format: given by the gateway itself, from the person's account here
-KEYS = ("id", "category", "label", "short", "long", "sensitivity", "account", "time", "field", "frequency", "strict")
+KEYS = (
+    "id", "category", "label", "short", "long", "sensitivity", "account", "time", "field", "frequency", "strict", "acr",
+    "max_age",
+)  # fmt: skip
 
 
 def dataset(row: FileTable, sector: str, format_: str) -> Dataset:
@@ -179,6 +184,7 @@ def dataset(row: FileTable, sector: str, format_: str) -> Dataset:
         frequency=_frequency(row) if "frequency" in row.table else None,
         strict=row.flag("strict"),
         whole=format_ == ACCOUNT,
+        sign_in=_sign_in(row, format_),
     )
 
 
@@ -188,6 +194,14 @@ def _time(row: FileTable) -> Words:
         row.wrong("time.find", 'write one member, as a text: "Type/member"')
         return {key: text for key, text in found.items() if key != "find"}
     return found
+
+
+def _sign_in(row: FileTable, format_: str) -> SignInNeeded | None:
+    needed = sign_in_needed(row)
+    if needed is not None and format_ == ACCOUNT:
+        row.wrong("acr, max_age", "only for what organisations hold: for signing in itself the app asks (acr_values)")
+        return None
+    return needed
 
 
 def _frequency(row: FileTable) -> tuple[int, str]:

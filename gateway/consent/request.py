@@ -147,7 +147,7 @@ def validate(
     if not details:
         raise InvalidDetails("authorization_details is empty", "authorization_details")
     for position, row in enumerate(details):
-        _shape(row, position, _validator(catalogue))
+        check_shape(row, position, catalogue)
     details = [_as_asked(row, now) for row in details]
     purpose = _one_purpose(details, app, catalogue)
     items: dict[tuple[str, str], AskItem] = {}
@@ -172,14 +172,15 @@ def validate(
     )
 
 
-def _shape(row: Any, position: int, validator: jsonschema.Draft202012Validator) -> None:
+def check_shape(row: Any, position: int, catalogue: Catalogue) -> None:
+    """Whether it is an object of type data_access, whatever it asks for. Raises InvalidDetails."""
     if not isinstance(row, dict) or row.get("type") != "data_access":
         raise InvalidDetails("unknown type", f"[{position}].type", allowed="data_access")
     if "valid_for" in row and "valid_until" in row:
         raise InvalidDetails(f"[{position}]: valid_for or valid_until, not both", f"[{position}].valid_until")
     if "valid_for" not in row and "valid_until" not in row:
         raise InvalidDetails(f"[{position}].valid_for is missing, or valid_until", f"[{position}].valid_for")
-    error = next(iter(validator.iter_errors(row)), None)
+    error = next(iter(_validator(catalogue).iter_errors(row)), None)
     if error:
         # The validator's message may repeat what the app sent, so only the member and the rule's name are told.
         where = _member([position, *error.absolute_path, *_missing(error)])
@@ -283,7 +284,7 @@ def _told(limits: Sequence[tuple[int, str]]) -> str:
 
 def _ends_within_caps(row: dict[str, Any], purpose: Purpose, now: datetime) -> None:
     """Check a period with fixed ends: no earlier than the history cap, no later than the longest sharing could end."""
-    period = _period(row["period"])
+    period = period_of(row["period"])
     if period.start is None or period.end is None:
         return
     earliest, latest = purpose.caps.history.before(now), purpose.caps.validity.after(now)
@@ -316,7 +317,7 @@ def _items(
     public_url: str,
 ) -> list[AskItem]:
     """The cross product of locations and datatypes (RFC 9396 §2.2)."""
-    period = _period(row["period"])
+    period = period_of(row["period"])
     items = []
     for location in row["locations"]:
         organisation = _organisation(location, directory, public_url)
@@ -389,7 +390,8 @@ def _no_stray_fields(row: dict[str, Any], items: list[AskItem]) -> None:
             raise InvalidDetails("unknown field", "fields", name)
 
 
-def _period(row: dict[str, Any]) -> Period:
+def period_of(row: Mapping[str, Any]) -> Period:
+    """A period that is of the right shape. Raises InvalidDetails."""
     if "history" in row:
         return Period(history=row["history"], future=row.get("future", False))
     try:

@@ -62,6 +62,11 @@ def load(connection: Connection, consent_id: str) -> LiveConsent | None:
     )
 
 
+def zone(item: Mapping[str, Any], default: str) -> str:
+    """Of an item's days. The zone fixed in the terms; travelling does not move a day."""
+    return str(item["frequency"][0]["zone"]) if item["frequency"] else default
+
+
 def window(period: Mapping[str, Any], now: datetime, zone: str, granted_at: datetime) -> Window:
     """The period the data of this call may come from. `history` counts back from the call and begins at the start of
     that local day, so that no day is cut in two. Without `future`, data from after the agreement is not covered."""

@@ -382,6 +382,8 @@ WHY: Mapping[str, str] = {
     "app_not_allowed": N_("the app is not allowed to do this"),
     "policy": N_("the rules of this service forbid it"),
     "strong_sign_in_needed": N_("you have to sign in again first"),
+    "sign_in_too_weak": N_("for this data you have to sign in in a surer way"),
+    "sign_in_too_old": N_("you signed in too long ago for this data"),
     "not_linked": N_("your account at the organisation is not linked"),
     "no_data": N_("there is no data of this type at the moment"),
     "not_there": N_("there is nothing of this within what you agreed to"),

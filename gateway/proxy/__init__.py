@@ -6,6 +6,7 @@
     rates     calls a minute, beside what was agreed     fetch                    the organisation's answer
     streams   answers too large to be held               ledger.writer            the entry, before the first byte
     refuse    the answer when there is none              denials                  refusals written down, and counted
+    scoped    which scopes would be needed               browsers                 pages of registered origins
     headers   which fields pass, each way                http.guard               what an HTTP request must look like
 
 It owns no terms and no formats: terms are read from the consent as it is now, and cut by

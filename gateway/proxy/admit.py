@@ -6,7 +6,8 @@
 4. something was granted at this organisation
 5. a plan of the organisation's sector knows the call, and covers it: data, account, period, parameters
 6. every policy permits it
-7. a use is left in every window
+7. she has signed in as surely and as lately as the data needs
+8. a use is left in every window
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from gateway.catalogue import SignInNeeded
 from gateway.consent.rules import EndReason, State
 from gateway.errors import LogFrozen, Refusal, Unavailable
 from gateway.formats.model import Asked, Denied
@@ -89,24 +91,26 @@ class Admission:
                 return Judged(refusal, standing.person, _facts(standing))
             if standing.state != State.ACTIVE:
                 return Judged(_not_live(standing), standing.person, _facts(standing))
-            grant = self._grants.get(token.consent, organisation, standing.generations)
+            grant = self._grants.get(token.consent, organisation, standing.generations, token.parts)
             if grant is None:
-                grant = await self._compiled(token.consent, organisation, standing.generations)
+                grant = await self._compiled(token, organisation, standing.generations)
             if grant is not None:
-                return Judged(await self._covers(grant, standing, asked, now), standing.person, grant.facts)
+                return Judged(await self._covers(grant, standing, token, asked, now), standing.person, grant.facts)
             standing = await self._standing(token, organisation)
         raise Changing
 
     async def _standing(self, token: Token, organisation: str) -> Standing | None:
         return await self._ledger.standing(token.consent, token.family, organisation)
 
-    async def _compiled(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
+    async def _compiled(self, token: Token, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
         """Compile in a thread, once however many calls wait for it."""
-        work = partial(self._grants.compiled, consent, organisation, terms)
-        await self._pools.share("compile", "", (consent, organisation), work)
-        return self._grants.get(consent, organisation, terms)
+        work = partial(self._grants.compiled, token.consent, organisation, terms, token.parts)
+        await self._pools.share("compile", "", (token.consent, organisation, token.parts), work)
+        return self._grants.get(token.consent, organisation, terms, token.parts)
 
-    async def _covers(self, grant: Grant, standing: Standing, asked: Asked, now: datetime) -> Permit | Refusal:
+    async def _covers(
+        self, grant: Grant, standing: Standing, token: Token, asked: Asked, now: datetime
+    ) -> Permit | Refusal:
         # 3.
         if now >= grant.until:
             return Refusal("ended", "valid", allowed=grant.until.isoformat())
@@ -124,6 +128,11 @@ class Admission:
         if route.item.refusal is not None:
             return route.item.refusal
         # 7.
+        if route.item.sign_in is not None:
+            lacking = route.item.sign_in.lacks(token.acr, token.auth_time, epoch)
+            if lacking:
+                return _step_up(lacking, route.item.sign_in)
+        # 8.
         counts: tuple[Count, ...] = ()
         limits = route.item.limits
         if limits and not (route.upstream.continues and await self._uses.continues(route.listing, epoch)):
@@ -159,7 +168,7 @@ class Admission:
             return True
         if standing.decisive != permit.standing.decisive:
             return False
-        grant = await self._compiled(token.consent, standing.organisation, standing.generations)
+        grant = await self._compiled(token, standing.organisation, standing.generations)
         item = grant.items.get(permit.route.upstream.dataset) if grant else None
         if grant is None or item is None or item.refusal is not None:
             return False
@@ -184,6 +193,13 @@ class Admission:
         self._uses.settle(permit.counts, given)
         if given and permit.counts:
             self._uses.begun(permit.route.listing, now.timestamp())
+
+
+def _step_up(lacking: str, needed: SignInNeeded) -> Refusal:
+    """RFC 9470 §3: all that is needed is told, and not only what is lacking, so that one more sign-in is enough."""
+    told = {"acr_values": needed.acr, "max_age": "" if needed.max_age is None else str(needed.max_age)}
+    said = {"error": "insufficient_user_authentication", **{name: text for name, text in told.items() if text}}
+    return Refusal(lacking, challenge=said)
 
 
 def exhausted(count: Count, now: datetime) -> Refusal:

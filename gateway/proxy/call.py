@@ -29,7 +29,7 @@ from gateway.formats.model import Asked, Counts, Cut, NotThere, TooLarge, Unknow
 from gateway.formats.table_plan import TablePlan
 from gateway.ground.http import guard, problems
 from gateway.ground.http.client_certificates import called_at, client_certificate
-from gateway.ground.http.connector import Answer, ConnectorError, GoesOn, Withdrawn
+from gateway.ground.http.connector import Answer, ConnectorError, GoesOn, Headers, Withdrawn
 from gateway.ground.http.guard import Receive, Scope, Send
 from gateway.ground.keys import fresh
 from gateway.ground.keys.dpop import NonceNeeded, Nonces, Proofs, Replays
@@ -47,6 +47,7 @@ from gateway.proxy.denials import Denials
 from gateway.proxy.fetch import Renewed, fetch
 from gateway.proxy.filtering import filtered
 from gateway.proxy.rates import Rates
+from gateway.proxy.scoped import NeededScopes, is_plain, may_help
 from gateway.proxy.streams import AnswerStream
 from gateway.proxy.tokens import Token, Tokens
 
@@ -85,6 +86,7 @@ class DataPlane:
         self._proofs = Proofs(house.settings.public_url, Replays(house.clock().timestamp(), since), self._nonces)
         self._beside = replace(self._proofs, public_url=house.settings.mtls_public_url)  # the port for certificates
         self._browsers = Browsers(house)
+        self._scopes = NeededScopes(house)
         self.writer = Writer(open_ledger(house.store, house.log))
         self._denials = Denials(self.writer)
         self._rates = Rates(house.settings)
@@ -288,7 +290,10 @@ class DataPlane:
     async def _challenged(self, call: DataCall, error: str, *, dpop: bool, nonce: str = "") -> Done:
         resource = f"/data/{call.organisation}"
         public_url = self._settings.public_url
-        await refuse.challenge(call.send, resource, error, dpop=dpop, public_url=public_url, nonce=nonce)
+        about_token = error in ("", "invalid_token")  # then a new request may help; with another proof there is no need
+        scope = await self._scopes.at(call.organisation, call.asked.path) if about_token else ""
+        said = {"error": error, "scope": scope}
+        await refuse.challenge(call.send, resource, said, dpop=dpop, public_url=public_url, nonce=nonce)
         return "answered"
 
     # ---- 5. filter
@@ -412,8 +417,19 @@ class DataPlane:
         status = status or refusal.status
         await self._denials.record(judged, refusal, call.now, call.id, status)
         call.scope["aval.refused"] = refusal.reason  # for the metrics
-        await refuse.refused(call.send, refusal, call.id, status)
+        await refuse.refused(call.send, refusal, call.id, status, await self._to_come_again(call, refusal))
         return "answered"
+
+    async def _to_come_again(self, call: DataCall, refusal: Refusal) -> Headers:
+        """With which token the app may come again, where another one helps (RFC 6750 §3.1, RFC 9470 §3)."""
+        said, token = refusal.challenge, call.token
+        if token is not None and is_plain(token.scope) and may_help(refusal):
+            scope = await self._scopes.at(call.organisation, call.asked.path)
+            said = {"error": "insufficient_scope", "scope": scope} if scope else said
+        if not said:
+            return []
+        dpop = token is not None and token.key is not None
+        return [refuse.authenticate(f"/data/{call.organisation}", self._settings.public_url, said, dpop=dpop)]
 
 
 async def _release(call: DataCall, cut: Cut) -> None:

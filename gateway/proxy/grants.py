@@ -14,14 +14,16 @@ from typing import Any
 from sqlmodel import Session
 
 from gateway.apps import views as apps
-from gateway.catalogue import Dataset
+from gateway.catalogue import Dataset, SignInNeeded
+from gateway.catalogue.sign_ins import strictest
 from gateway.consent.facts import AppView
+from gateway.consent.lesser import Portions, lessened
 from gateway.consent.terms import granted_items
 from gateway.errors import Refusal
 from gateway.formats import paging, registry
 from gateway.formats.model import Account, Asked, Denied, Granted, Plan, Upstream
 from gateway.ground.calendar.ages import comes_of_age, minor_now
-from gateway.ground.calendar.instants import Window
+from gateway.ground.calendar.instants import Window, narrowed
 from gateway.ground.calendar.windows import CalendarWindow, window
 from gateway.ground.http.connector import Headers, Pairs, Target
 from gateway.ground.store import raw
@@ -69,6 +71,7 @@ class GrantPart:
     period: Mapping[str, Any]
     zone: str
     granted_at: datetime
+    agreed: Mapping[str, Any] | None = None  # where the token's own period is another: what bounds it
     _second: int = -1
     _window: Window = Window(None, None)
 
@@ -76,10 +79,18 @@ class GrantPart:
         second = int(epoch)
         if second != self._second:
             found = live.window(self.period, now, self.zone, self.granted_at)
+            if self.agreed is not None:
+                found = _within(found, live.window(self.agreed, now, self.zone, self.granted_at))
             if found != self._window:
                 self._window = found
             self._second = second
         return self._window  # the same object as long as it is the same window
+
+
+def _within(less: Window, whole: Window) -> Window:
+    """What of the token's period is in the agreed one; where nothing is, a window in which no record lies."""
+    never = less.start or less.end or whole.start
+    return narrowed(whole, less.start, less.end) or Window(never, never)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +100,7 @@ class GrantedItem:
     limits: tuple[Limit, ...]
     facts: Mapping[str, Any]  # of every log entry about it
     refusal: Refusal | None  # by policy, whatever the person agreed to; or none of its accounts is there any more
+    sign_in: SignInNeeded | None = None  # behind the token of a call for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +203,8 @@ def joined(items: list[GrantedItem]) -> GrantedItem:
     }
     # a limit of the whole agreement (`max_uses`) is in every item and counts once
     limits = {(limit.item, limit.per): limit for item in items for limit in item.limits}
-    return GrantedItem(tuple(limits.values()), facts, next((item.refusal for item in items if item.refusal), None))
+    refusal = next((item.refusal for item in items if item.refusal), None)
+    return GrantedItem(tuple(limits.values()), facts, refusal, strictest(item.sign_in for item in items))
 
 
 class Grants:
@@ -200,10 +213,11 @@ class Grants:
     def __init__(self, house: House) -> None:
         self._house = house
         self._lock = threading.Lock()  # one compiling at a time
-        self._held: OrderedDict[tuple[str, str], Grant] = OrderedDict()
+        self._held: OrderedDict[tuple[str, str, Portions | None], Grant] = OrderedDict()
 
-    def get(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
-        grant = self._held.get((consent, organisation))
+    def get(self, consent: str, organisation: str, terms: tuple[Any, ...], parts: Portions | None) -> Grant | None:
+        """`parts`: what alone the token carries of what was agreed; None: all of it."""
+        grant = self._held.get((consent, organisation, parts))
         if grant is None or grant.terms != terms or not self.stands(grant):
             return None
         if grant.stale is not math.inf and self._house.clock().timestamp() >= grant.stale:
@@ -214,20 +228,24 @@ class Grants:
         """Whether the policies are still those it was compiled from."""
         return grant.house is self._house.latest
 
-    def compiled(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
+    def compiled(
+        self, consent: str, organisation: str, terms: tuple[Any, ...], parts: Portions | None = None
+    ) -> Grant | None:
         """The grant, made and kept. None when the rows have changed since `terms` was read: read it again."""
         with self._lock:
-            grant = self.get(consent, organisation, terms)
+            grant = self.get(consent, organisation, terms, parts)
             if grant is None:
                 with self._house.store.read_apart() as session:  # one snapshot for all reads
-                    grant = self._compile(session, consent, organisation, terms)
+                    grant = self._compile(session, consent, organisation, terms, parts)
                 if grant is not None:
-                    self._held[consent, organisation] = grant
+                    self._held[consent, organisation, parts] = grant
                     if len(self._held) > HELD:
                         self._held.popitem(last=False)
             return grant
 
-    def _compile(self, session: Session, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
+    def _compile(
+        self, session: Session, consent: str, organisation: str, terms: tuple[Any, ...], parts: Portions | None
+    ) -> Grant | None:
         connection, house = raw(session), self._house.latest
         found = live.load(connection, consent)
         if found is None or found.generation != terms[0] or found.terms is None:
@@ -237,7 +255,8 @@ class Grants:
         if (link.id, link.generation) != terms[3:5] if link else terms[3] is not None:
             return None
         base = _Base(house, found, organisation, app, view, house.clock())
-        items = [item for item in granted_items(found.terms) if item["organisation"] == organisation]
+        carried = found.terms if parts is None else lessened(found.terms, parts)
+        items = [item for item in granted_items(carried) if item["organisation"] == organisation]
         if not items or view is None or app is None:
             return base.refused(terms, Refusal("dataset", "organisation", organisation))
         items = [_as_agreed(item, views.known(view, house.catalogue).get(item["dataset"])) for item in items]
@@ -323,13 +342,15 @@ class _Base:
         for item in items:
             format_ = registry.form_of(source, item["dataset"])
             if format_ is not None:
-                together.setdefault((repr(sorted(item["period"].items())), format_), []).append(item)
+                period = repr((sorted(item["period"].items()), item.get("agreed_period")))
+                together.setdefault((period, format_), []).append(item)
         granted_at = datetime.fromisoformat(self.agreed["valid"]["from"])
         return [
             GrantPart(
                 plan=registry.plan(source, format_, [_granted(item, known, self.pair) for item in its]),
                 period=its[0]["period"],
-                zone=_zone(its[0], self.house.settings.zone),
+                zone=live.zone(its[0], self.house.settings.zone),
+                agreed=its[0].get("agreed_period"),
                 granted_at=granted_at,
             )
             for (_, format_), its in together.items()
@@ -355,6 +376,7 @@ class _Base:
                 "fields_withheld": len(dataset.fields) - len(item["fields"]) if dataset else 0,
             },
             refusal=self._policy(item, app, organisation) or _gone(item, known),
+            sign_in=dataset.sign_in if dataset else None,
         )
 
     def _policy(self, item: Mapping[str, Any], app: AppView, organisation: OrganisationView) -> Refusal | None:
@@ -407,11 +429,6 @@ def _limits(item: Mapping[str, Any], dataset: Dataset | None, default: str) -> d
     limits = {row["per"]: (row["zone"], row["times"]) for row in item["frequency"]}
     if dataset is not None and dataset.frequency is not None:
         times, per = dataset.frequency
-        zone, agreed = limits.get(per, (_zone(item, default), times))
+        zone, agreed = limits.get(per, (live.zone(item, default), times))
         limits[per] = zone, min(agreed, times)
     return limits
-
-
-def _zone(item: Mapping[str, Any], default: str) -> str:
-    """The zone fixed in the terms; travelling does not move a day."""
-    return str(item["frequency"][0]["zone"]) if item["frequency"] else default

@@ -1,13 +1,18 @@
 """The answer when there is no data: the term that refused (RFC 9457), and challenges (RFC 6750, 9449, 9728)."""
 
+from collections.abc import Mapping
+
 from gateway.errors import REASONS, Refusal
+from gateway.ground.http.connector import Headers
 from gateway.ground.http.problems import TITLES, Send, answer, plain
 from gateway.ground.keys.dpop import ALGORITHMS
 
 _ALGORITHMS = " ".join(ALGORITHMS)
 
 
-async def refused(send: Send, refusal: Refusal, request_id: str, status: int | None = None) -> None:
+async def refused(
+    send: Send, refusal: Refusal, request_id: str, status: int | None = None, challenge: Headers | None = None
+) -> None:
     """An identified app is told which term refused, what it asked and what is allowed: it can correct itself."""
     status = status or refusal.status
     title = TITLES[404] if status == 404 else REASONS[refusal.reason][1]
@@ -18,9 +23,10 @@ async def refused(send: Send, refusal: Refusal, request_id: str, status: int | N
         "status": status,
         "reason": refusal.reason,
         **{name: value for name, value in told.items() if value},
+        **refusal.challenge,
         "request_id": request_id,
     }
-    fields = [(b"x-request-id", request_id.encode())]
+    fields = [(b"x-request-id", request_id.encode()), *(challenge or [])]
     if refusal.retry_after is not None:
         fields.append((b"retry-after", b"%d" % refusal.retry_after))
     elif status == 503:
@@ -28,15 +34,23 @@ async def refused(send: Send, refusal: Refusal, request_id: str, status: int | N
     await answer(send, status, problem, fields)
 
 
-async def challenge(send: Send, resource: str, error: str, *, dpop: bool, public_url: str, nonce: str = "") -> None:
-    """401. `error` is of RFC 6750 §3.1 or RFC 9449 §7; empty when no token was sent at all. `nonce`: RFC 9449 §9."""
-    metadata = f"{public_url}/.well-known/oauth-protected-resource{resource}"
-    said = f', error="{error}"' if error else ""
-    bearer = f'Bearer resource_metadata="{metadata}"' + ("" if dpop else said)
-    proof = f'DPoP algs="{_ALGORITHMS}", resource_metadata="{metadata}"' + (said if dpop else "")
-    fields = [(b"www-authenticate", (proof if dpop else bearer).encode())]
+async def challenge(
+    send: Send, resource: str, said: Mapping[str, str], *, dpop: bool, public_url: str, nonce: str = ""
+) -> None:
+    """401. `said`: `scope` and `error`, of RFC 6750 §3.1 or RFC 9449 §7; no error when no token was sent at all.
+    `nonce`: RFC 9449 §9."""
+    error = said.get("error", "")
+    fields = [authenticate(resource, public_url, said, dpop=dpop)]
     if nonce:
         fields.append((b"dpop-nonce", nonce.encode()))
     if not error:
-        fields.append((b"www-authenticate", proof.encode()))
+        fields.append(authenticate(resource, public_url, said, dpop=True))
     await plain(send, 401, fields, **({"error": error} if error else {}))
+
+
+def authenticate(resource: str, public_url: str, said: Mapping[str, str], *, dpop: bool) -> tuple[bytes, bytes]:
+    """The field that says with which kind of token to come again, and what `said` adds (RFC 6750 §3, RFC 9728 §5.1)."""
+    metadata = f"{public_url}/.well-known/oauth-protected-resource{resource}"
+    parameters = {**({"algs": _ALGORITHMS} if dpop else {}), "resource_metadata": metadata, **said}
+    written = ", ".join(f'{name}="{value}"' for name, value in parameters.items() if value)
+    return b"www-authenticate", f"{'DPoP' if dpop else 'Bearer'} {written}".encode()

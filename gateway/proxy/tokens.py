@@ -8,6 +8,8 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from gateway.consent import lesser
+from gateway.consent.lesser import Portions
 from gateway.ground.keys import KeyRing, access, jose
 
 HELD = 20_000  # tokens known at once: some 10 MB
@@ -24,6 +26,10 @@ class Token:
     expires: int  # epoch seconds
     digest: str  # hex SHA-256, first half: names the token in the log
     ath: str  # base64url SHA-256: how a proof names it (RFC 9449 §4.2)
+    scope: str = ""
+    parts: Portions | None = None  # what alone it carries of what was agreed; None: all of it
+    acr: str = ""  # how surely she had signed in; "": not said
+    auth_time: int = 0  # … and when, epoch seconds
 
 
 class Tokens:
@@ -65,6 +71,11 @@ class Tokens:
         if now >= claims["exp"]:
             raise jose.Malformed("expired")
         bound = claims.get("cnf") or {}
+        try:
+            said = claims.get("authorization_details")
+            parts = None if said is None else lesser.read(said, self._issuer)
+        except ValueError:
+            raise jose.Malformed("authorization_details") from None
         return Token(
             consent=claims["grant_id"],
             family=claims["fam"],
@@ -75,4 +86,8 @@ class Tokens:
             expires=claims["exp"],
             digest=digest.hex()[:32],
             ath=jose.encoded(digest),
+            parts=parts,
+            scope=str(claims.get("scope", "")),
+            acr=str(claims.get("acr", "")),
+            auth_time=jose.whole_number(claims, "auth_time") if "auth_time" in claims else 0,
         )

@@ -64,7 +64,9 @@ def test_the_whole_way(tv):
     body = poll(tv, begun).json()
     assert claims(body["access_token"])["client_id"] == "tv" and body["refresh_token"]
     assert error(poll(tv, begun)) == "invalid_grant", "a device code is good once"
-    assert tv.refresh(body["refresh_token"], "tv").status_code == 200
+    again = tv.refresh(body["refresh_token"], "tv")
+    assert again.status_code == 200
+    assert body["scope"] == again.json()["scope"] == "data_access"
 
 
 def test_a_refusal_is_told_to_the_device(tv):

@@ -383,10 +383,10 @@ def test_mallory_manages_nobody_elses_registration(shop):
     assert manage(shop, said).json()["redirect_uris"] == PLAIN["redirect_uris"]
 
 
-def test_people_are_asked_again_after_a_change_of_addresses(shop):
+def test_people_are_asked_again_after_a_change_of_hosts(shop):
     said = registered(shop)
     signs_in(shop, said)
-    new = {**PLAIN, "client_id": said["client_id"], "redirect_uris": [f"{SITE}/callback", f"{SITE}/new"]}
+    new = {**PLAIN, "client_id": said["client_id"], "redirect_uris": [f"{SITE}/callback", "https://new.example/x"]}
     assert manage(shop, said, "PUT", new).status_code == 200
     signs_in(shop, said)  # it asserts that the screen is shown
 
@@ -413,7 +413,8 @@ def test_what_people_shared_with_a_deleted_app_has_ended_and_they_read_why(shop)
     assert shop.refresh(tokens["refresh_token"], said["client_id"]).json()["error"] == "invalid_client"
     page = shop.browser("alice").get("/authorize", params={"client_id": said["client_id"], **request})
     assert page.status_code == 400 and "No app of that name is registered here." in page.text
-    ended = shop.events("alice")[-1]
+    ended, refused_then = shop.events("alice")[-2:]
+    assert (refused_then["event"], refused_then["reason"]) == ("denied", "ended")
     assert ended["event"] == "consent_ended" and ended["reason"] == "by_app" and ended["client_name"]
     assert shop.events("bob")[-1]["reason"] == "lapsed"
     with shop.session() as session:

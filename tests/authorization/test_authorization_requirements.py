@@ -373,7 +373,7 @@ def test_without_openid_there_is_no_id_token(world):
 
 WISHES = {
     "display": "page", "login_hint": "bob@example.org", "claims_locales": "fr", "ui_locales": "fr-CA en",
-    "acr_values": "urn:aval:acr:two-factors urn:x", "unheard_of": "x",
+    "unheard_of": "x",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import text as sql
 from starlette.testclient import TestClient
 
 from gateway.app import build_house
-from gateway.ground.ops import logs, requests
+from gateway.ground.ops import interactions, logs, requests
 from gateway.ground.ops.redaction import HIDDEN, redacted
 from gateway.house import House
 from gateway.people.tables import Person
@@ -160,6 +160,20 @@ def test_a_request_is_one_line_without_its_query(lines: Lines) -> None:
     line = lines()[-1]
     assert (line["event"], line["method"], line["path"], line["status"]) == ("request", "GET", "/authorize", 201)
     assert line["ms"] >= 0 and "Splx" not in json.dumps(lines()) and "af0if" not in json.dumps(lines())
+
+
+def test_the_id_by_which_an_app_names_its_call_is_in_its_lines_if_it_is_one(lines: Lines) -> None:
+    visitor = TestClient(interactions.Interactions(requests.Requests(hello), ["/token"]))
+    given = "93bac548-d2de-4546-b106-880a5018460d"
+    visitor.post("/token", headers={"x-fapi-interaction-id": given})
+    assert [line["interaction_id"] for line in lines()] == [given, given]
+
+
+@pytest.mark.parametrize("given", [None, "alice@example.org", "x", "93bac548-d2de-4546-b106-880a5018460d x"])
+def test_anything_else_that_it_sends_is_in_no_line(lines: Lines, given: str | None) -> None:
+    visitor = TestClient(interactions.Interactions(requests.Requests(hello), ["/token"]))
+    answer = visitor.post("/token", headers={"x-fapi-interaction-id": given} if given else {})
+    assert "interaction" not in json.dumps(lines()) and answer.headers["x-fapi-interaction-id"] != given
 
 
 def test_health_checks_fill_no_log(lines: Lines) -> None:

@@ -221,6 +221,19 @@ def test_a_strict_organisation_is_refused_what_it_adds(
     assert strict.reads().status == 502
 
 
+def test_its_data_needs_the_sign_in_that_the_file_says(
+    world: World, organisation: RawOrganisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organisation.reset()
+    (own,) = [row for row in tomllib.loads(FILE.read_text())["datasets"] if row["id"] == "telecom.calls"]
+    needs = [{**own, "acr": "urn:aval:acr:two-factors", "max_age": 600}]
+    cap = Cap(world, organisation, monkeypatch, datasets=needs)
+    cap.says(page(call(1)))
+    refused = cap.reads()
+    assert (refused.status, refused.reason) == (401, "sign_in_too_weak")
+    assert 'acr_values="urn:aval:acr:two-factors", max_age="600"' in refused.headers["www-authenticate"]
+
+
 def test_a_file_that_lies_about_its_shapes_is_refused_with_all_its_faults(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

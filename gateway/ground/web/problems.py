@@ -25,6 +25,8 @@ ADVICE = {
     "app_not_allowed": "Under a certain age a guardian has to agree. Send the person a new request.",
     "policy": "Ask the operator of this gateway about the policy that `allowed` names.",
     "strong_sign_in_needed": "Send the person a new request: she signs in again on the way.",
+    "sign_in_too_weak": "Send the person a new request with these `acr_values`: she signs in so on the way.",
+    "sign_in_too_old": "Send the person a new request with this `max_age`: she signs in again on the way.",
     "invalid_token": "Get a new access token with your refresh token. An access token lives five minutes at most.",
     "method_not_allowed": "Read with GET or HEAD. Nothing can be written through the gateway.",
     "no_data": "Try again when the organisation may have given its next file, tomorrow at the earliest.",

@@ -1,0 +1,91 @@
+"""The plain scopes that would be needed at an address, for challenges (RFC 6750 §3), to apps that ask by such names.
+
+What is known of organisations is read again when one of them has changed, which is looked at once a second at most and
+only where there is something to say: nobody who has a good token waits for it.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+
+import anyio.to_thread
+
+from gateway.catalogue import Scope
+from gateway.catalogue.scopes import TAKEN
+from gateway.errors import Refusal, Unavailable
+from gateway.formats import registry
+from gateway.formats.model import Asked, Denied, Plan
+from gateway.ground.calendar.instants import Window
+from gateway.ground.store.tables import directory_generation
+from gateway.house import House
+from gateway.organisations import views
+from gateway.organisations.views import OrganisationView
+
+READ_SECONDS = 1.0
+_ALWAYS = Window(None, None)
+
+
+def is_plain(scope: str) -> bool:
+    """Whether who has a token of this scope asked by names that stand for data."""
+    return bool(set(scope.split()) - TAKEN)
+
+
+def may_help(refusal: Refusal) -> bool:
+    """Whether a token with another scope might get what this one was refused."""
+    return refusal.reason == "dataset" or (refusal.reason, refusal.term) == ("field", "fields")
+
+
+class NeededScopes:
+    """Of the event loop."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._directory: Mapping[str, OrganisationView] = {}
+        self._plans: dict[str, tuple[Plan, ...]] = {}  # by organisation
+        self._of: House | None = None  # whose policies they were made of
+        self._generation = -1
+        self._read_at = float("-inf")
+
+    async def at(self, organisation: str, path: str) -> str:
+        """The scopes that cover the data at this address, in the order of their names; "": none does."""
+        now = time.monotonic()
+        if now - self._read_at >= READ_SECONDS:
+            self._read_at = now
+            await anyio.to_thread.run_sync(self._read)
+        view = self._directory.get(organisation)
+        if view is None or self._of is None:
+            return ""
+        if view.id not in self._plans:
+            self._plans[view.id] = await anyio.to_thread.run_sync(_plans, view, self._of)
+        answers = [plan.request(Asked("GET", path), _ALWAYS) for plan in self._plans[view.id]]
+        missed = [one.asked for one in answers if isinstance(one, Denied) and one.term == "datasets"]
+        read = frozenset(name for asked in missed for name in asked.split()) & view.datasets.keys()
+        scopes = [*self._of.catalogue.scopes.values(), *view.scopes.values()]
+        return " ".join(sorted(_covering(scopes, organisation, read)))
+
+    def _read(self) -> None:
+        """A database that does not answer now changes nothing: what was known stays."""
+        latest = self._house.latest
+        try:
+            with self._house.store.read_apart() as session:
+                generation = directory_generation(session)
+                if generation == self._generation and latest is self._of:
+                    return
+                self._directory, self._plans = views.directory(session), {}
+        except Unavailable:
+            return
+        self._generation, self._of = generation, latest
+
+
+def _plans(view: OrganisationView, house: House) -> tuple[Plan, ...]:
+    """Of nothing: each misses, for any call, the types of data that it would read."""
+    source = views.source(view, house)
+    return tuple(registry.plan(source, name, []) for name in registry.formats_of(source))
+
+
+def _covering(scopes: Iterable[Scope], organisation: str, datasets: frozenset[str]) -> set[str]:
+    return {
+        scope.name
+        for scope in scopes
+        for data in scope.data
+        if data.dataset in datasets and data.organisation in ("", organisation)
+    }
