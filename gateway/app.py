@@ -63,7 +63,7 @@ from gateway.house import House
 from gateway.log import Log, readiness
 from gateway.log import pages as log_pages
 from gateway.log.sequencer import Beat, Sequencer
-from gateway.notices.sending import Kinds, Sender
+from gateway.notices.sending import Kinds, NoticeBox, Sender
 from gateway.organisations import linking, links
 from gateway.organisations import pages as organisation_pages
 from gateway.organisations.folders import LOOK_SECONDS as FOLDER_SECONDS
@@ -196,7 +196,7 @@ class Application:
         self.data_plane = DataPlane(house)
         self.rereading = Rereading(house)
         self.folders = Folders(house)
-        self.notices = Sender(house, notices(house))
+        self.notices = Sender(house, (NoticeBox(notices(house)),))
         health.watch_lesser(house, policies=self.rereading.policies.fault, keys=self.rereading.key_fault)
         self.together = Together(house.store, __version__, self._counted)
         self.certificates = RegisteredCertificates(house)

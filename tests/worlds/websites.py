@@ -71,6 +71,7 @@ class Website:
 
     def __init__(self, status: int | None = 200, **fields: str) -> None:
         self.answers: tuple[int | None, dict[str, str]] = (status, fields)
+        self.body = ""  # of what it answers
         self.got: list[dict[str, Any]] = []  # path, media type, body, authorization
         self._over = threading.Event()
         site = self
@@ -82,15 +83,16 @@ class Website:
                 site.got.append(
                     {"path": self.path, "media": self.headers["content-type"], "body": body, "authorization": shown}
                 )
-                status, fields = site.answers
+                status, answered = site.answers
                 if status is None:
                     site._over.wait(30)
                     return
                 self.send_response(status)
-                for name, value in fields.items():
+                for name, value in answered.items():
                     self.send_header(name, value)
-                self.send_header("content-length", "0")
+                self.send_header("content-length", str(len(site.body)))
                 self.end_headers()
+                self.wfile.write(site.body.encode())
 
             def log_message(self, format: str, *values: Any) -> None:
                 return None
