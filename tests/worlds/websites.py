@@ -31,6 +31,7 @@ from gateway.log import Log
 from gateway.notices.tables import AppNotice
 from gateway.people import passwords, seeding
 from gateway.settings import Settings
+from gateway.signals import hearing
 from tests.databases import entries, migrated, unsynced
 from tests.worlds import apps
 from tests.worlds.policies import read
@@ -124,7 +125,7 @@ class World:
             settings=settings,
             store=store,
             keys=keys,
-            log=Log(keys, settings.mark),
+            log=Log(keys, settings.mark, hearing.HEARS),
             catalogue=catalogue,
             policies=policies,
             connector=Transport(settings, pools),
