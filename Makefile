@@ -38,7 +38,7 @@ check: venv ## format, lint, types, architecture
 
 # What touches the store is run on both engines; the rest of the tests knows nothing of it.
 BOTH := tests/journeys tests/store tests/log tests/proxy tests/authorization tests/consent tests/organisations \
-  tests/people tests/sharings
+  tests/people tests/sharings tests/signals
 
 # Files in the order in which they are collected: by their number of tests, those that take longest would come last. What
 # pytest makes of them is kept for the other workers and runs, also where processes may write no bytecode.

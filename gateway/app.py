@@ -64,7 +64,7 @@ from gateway.house import House
 from gateway.log import Log, readiness
 from gateway.log import pages as log_pages
 from gateway.log.sequencer import Beat, Sequencer
-from gateway.notices.sending import Kinds, Sender
+from gateway.notices.sending import Kinds, NoticeBox, Sender
 from gateway.organisations import linking, links
 from gateway.organisations import pages as organisation_pages
 from gateway.organisations.folders import LOOK_SECONDS as FOLDER_SECONDS
@@ -81,10 +81,15 @@ from gateway.rooms import Rooms
 from gateway.screen import pages as screen_pages
 from gateway.settings import Settings
 from gateway.sharings import pages as sharing_pages
+from gateway.signals import api as signal_api
+from gateway.signals import hearing, streams
+from gateway.signals.pushing import Pushes
 
 TELL_SECONDS = 30  # how often to try again to tell organisations of ended links
 NOTICE_SECONDS = 2  # how often to begin to tell apps what is due
-ENDINGS_SECONDS = 600  # how often to record the consents whose end date has passed, or that no app came for
+# How often to record the consents whose end date has passed or that no app came for, and to stop streams of events from
+# which no app takes.
+ENDINGS_SECONDS = 600
 PRUNE_SECONDS = 30  # how often to delete expired rows
 CERTIFICATES_SECONDS = 1  # how often to see whether apps have registered other certificates
 MONTHS_SECONDS = 3600  # how often to see whether the months to come are ready in the database
@@ -127,7 +132,7 @@ def build_house(
         settings=settings,
         store=store,
         keys=keys,
-        log=Log(keys, settings.mark),
+        log=Log(keys, settings.mark, hearing.HEARS),
         catalogue=catalogue,
         policies=policies,
         connector=Transport(settings, pools),
@@ -169,6 +174,7 @@ def doors(house: House) -> list[Door]:
         *screen_pages.doors(rooms),
         *sharing_pages.doors(rooms),
         *log_pages.doors(rooms),
+        *signal_api.DOORS,
     ]
 
 
@@ -197,7 +203,7 @@ class Application:
         self.data_plane = DataPlane(house)
         self.rereading = Rereading(house)
         self.folders = Folders(house)
-        self.notices = Sender(house, notices(house))
+        self.notices = Sender(house, (NoticeBox(notices(house)), Pushes(house)))
         health.watch_lesser(house, policies=self.rereading.policies.fault, keys=self.rereading.key_fault)
         self.together = Together(house.store, __version__, self._counted)
         self.certificates = RegisteredCertificates(house)
@@ -334,6 +340,7 @@ class Application:
 
     def _write_endings(self) -> bool:
         now = self.house.clock()
+        streams.look_after(self.house.store, now)
         more = expiry.write_due(self.house, now) == expiry.AT_ONCE
         return unclaimed.end_due(self.house, now) == unclaimed.AT_ONCE or more
 

@@ -29,6 +29,8 @@ from gateway.log.tally import KEPT_DAYS
 from gateway.notices.tables import AppNotice
 from gateway.organisations.tables import FileCode, FileImport, FilePart, LinkAttempt, Undeclared
 from gateway.people.tables import SignIn, SpentChallenge
+from gateway.signals import rules as signals
+from gateway.signals.tables import SignalEvent
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 # For this long a second use of a code or refresh token is noticed: its family ends and the person is told. Later the
@@ -100,6 +102,8 @@ LEAVING = (
     ),
     Leaving(Silence, lambda now: col(Silence.until) <= now),
     Leaving(AppNotice, lambda now: col(AppNotice.done_at) < now - NOTICES),
+    # a day later than a stream is stopped in which they wait
+    Leaving(SignalEvent, lambda now: col(SignalEvent.at) < now - signals.KEPT - DAY),
     Leaving(SpentProof, lambda now: col(SpentProof.expires_at) < now),
     Leaving(Listing, lambda now: col(Listing.expires_at) < now),
     # the clocks of two processes may be apart

@@ -30,6 +30,7 @@ from gateway.organisations.linking_pages import Waiting
 from gateway.people import accounts
 from gateway.people.tables import Person
 from gateway.settings import LANGUAGES
+from gateway.signals import hearing
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ class Rooms:
     def sign_ins_ended(self, session: Session, person: str, series: list[str], now: datetime) -> None:
         """Implements people.sign_ins.SignInsEnded."""
         logout.sign_ins_ended(self.house.keys, session, person, series, now)
+        hearing.sign_ins_ended(self.house.keys, session, person, series, now)
 
     def waiting(self, session: Session, then: str, person: str, organisation: str, language: str) -> Waiting | None:
         """The app's request behind an address of /authorize, when it is this person's to answer."""

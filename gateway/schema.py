@@ -14,6 +14,7 @@ import gateway.log.tables
 import gateway.notices.tables
 import gateway.organisations.tables
 import gateway.people.tables
+import gateway.signals.tables
 
 TABLES = (
     gateway.ground.store.tables,
@@ -25,6 +26,7 @@ TABLES = (
     gateway.log.tables,
     gateway.ledger.tables,
     gateway.notices.tables,
+    gateway.signals.tables,
 )
 
 metadata = SQLModel.metadata

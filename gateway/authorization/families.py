@@ -20,6 +20,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col
 
 from gateway.authorization import requests
+from gateway.authorization.openid import OPENID
 from gateway.authorization.tables import AuthorizationRequest, RefreshSuccessor, RefreshToken, TokenFamily
 from gateway.consent import deciding, meanwhile
 from gateway.consent.actors import APP
@@ -27,7 +28,7 @@ from gateway.consent.meanwhile import Done
 from gateway.consent.rules import Act
 from gateway.consent.tables import Consent
 from gateway.ground.keys import KeyRing, hashed
-from gateway.ground.store import raw
+from gateway.ground.store import Connection, raw
 from gateway.ground.store.statements import ends
 from gateway.house import House
 from gateway.log import Event, Log
@@ -138,6 +139,16 @@ def record(session: Session, log: Log, kind: str, family: TokenFamily, now: date
     if kind == "app_disconnected":
         facts.pop("what", None)
     log.record(session, Event(kind, family.person_id, now, "app", {**common, **facts}))
+
+
+_SIGNING_IN = "SELECT DISTINCT client_id, consent_id, scope FROM tokenfamily WHERE person_id = ? AND ended_at IS NULL"
+
+
+def signing_in(connection: Connection, person: str) -> list[tuple[str, str]]:
+    """(app, consent) of every app to which she has signed in with her account here, and has not ended that. Whether the
+    consent still runs, the caller asks. On a bare connection."""
+    found = connection.execute(_SIGNING_IN, (person,)).fetchall()
+    return [(client, consent) for client, consent, scope in found if OPENID in scope.split()]
 
 
 # ---- refresh tokens

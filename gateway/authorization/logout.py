@@ -5,7 +5,7 @@ every app that got an ID token in the series of sign-ins that has ended, if it r
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
@@ -32,14 +32,20 @@ LIFE = timedelta(minutes=2)  # §2.4 recommends two minutes at most
 def sign_ins_ended(keys: KeyRing, session: Session, person: str, series: list[str], now: datetime) -> None:
     """People's `SignInsEnded`: put into the outbox whom to tell that these series of sign-ins are over."""
     _void_codes(session, series, now)
-    of_them = select(TokenFamily.client_id, TokenFamily.sign_in, TokenFamily.scope)
-    for client_id, one, scope in session.exec(of_them.where(col(TokenFamily.sign_in).in_(series)).distinct()):
+    for client_id, one in told_of(session, series):
         app = session.get(App, client_id)
         client = registration(app) if app else None
-        if client and client.backchannel_logout_uri and OPENID in scope.split():
+        if client and client.backchannel_logout_uri:
             about = {"sub": subject(keys, person, client), "sid": id_tokens.sid(keys, one, client_id)}
             id_ = keys.mac("logout", one, client_id)
             outbox.put(session, id_, KIND, client_id, client.backchannel_logout_uri, about, now)
+
+
+def told_of(session: Session, series: list[str]) -> Iterator[tuple[str, str]]:
+    """(app, series) for every app that got an ID token in one of these series of sign-ins."""
+    of_them = select(TokenFamily.client_id, TokenFamily.sign_in, TokenFamily.scope)
+    found = session.exec(of_them.where(col(TokenFamily.sign_in).in_(series)).distinct()).all()
+    yield from dict.fromkeys((client_id, one) for client_id, one, scope in found if OPENID in scope.split())
 
 
 def _void_codes(session: Session, series: list[str], now: datetime) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 from gateway.consent.rules import CREATE, MERGE, REPLACE
 
 TYPE = "data_access"  # the one authorization_details type (RFC 9396)
-# Of tokens for a client itself, with no person behind them (RFC 6749 §4.4): what each lets it do with its own grants.
+# Of tokens for a client itself, with no person behind them (RFC 6749 §4.4): what each lets it do with what is its own.
 CLIENT_SCOPES = {
     "grant_management_query": "Read what is granted to it now (Grant Management §6.3).",
     "grant_management_revoke": "End a grant (Grant Management §6.4).",
+    "ssf.read": "Read its stream of events, and poll it (Shared Signals, scopes of the CAEP profile).",
+    "ssf.manage": "The same, and make, change and delete the stream.",
 }
 SCOPE_NEEDED = {
     "grant": "grant_management_query",

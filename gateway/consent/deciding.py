@@ -220,6 +220,13 @@ def is_live(consent: Consent, now: datetime) -> bool:
     return consent.state == State.ACTIVE and not is_over(consent, now)
 
 
+def running(connection: Connection, consents: Collection[str], now: datetime) -> set[str]:
+    """Those of these consents that are agreed to and not over, paused or not. On a bare connection."""
+    asked = "SELECT 1 FROM consent WHERE id = ? AND state IN (?, ?) AND until > ?"
+    given = State.ACTIVE, State.PAUSED, stored(now)
+    return {one for one in consents if connection.execute(asked, (one, *given)).fetchone()}
+
+
 def holding(session: Session, consent: Consent, now: datetime) -> Consent:
     """The agreement that holds in place of `consent`: the one that it has changed, or the one that replaced it, if it
     was replaced and that one runs.

@@ -12,7 +12,7 @@ without the whole log.
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +58,10 @@ class Event(NamedTuple):
     at: datetime
     actor: str = "person"  # person | guardian | app | organisation | operator | auditor | system
     facts: Mapping[str, Fact] = MappingProxyType({})
+
+
+# Writes what follows from an event, in the transaction in which it is recorded.
+Hear = Callable[[Connection, Event], None]
 
 
 def instant(at: datetime) -> str:
@@ -111,10 +115,12 @@ _HEAD = "SELECT seq, head, key_sealed, tally FROM logchain WHERE person_id = ?"
 
 
 class Log:
-    """The writer's side of the log. Several threads may use it; the store lets one write at a time."""
+    """The writer's side of the log. Several threads may use it; the store lets one write at a time.
 
-    def __init__(self, keys: KeyRing, mark: Path) -> None:
-        self._keys = keys
+    `hears`: kind of event → who else is to hear of it. Not of accesses: those are written in ways of their own."""
+
+    def __init__(self, keys: KeyRing, mark: Path, hears: Mapping[str, Hear] = MappingProxyType({})) -> None:
+        self._keys, self._hears = keys, hears
         self.mark = mark  # the high-water mark; what is done while the log is frozen is kept beside it
         self._ciphers: OrderedDict[bytes, AESGCM] = OrderedDict()  # by sealed key
         self._lock = threading.Lock()
@@ -158,6 +164,9 @@ class Log:
         _CHAINS.put(connection, chains)
         for row in tallies:
             connection.execute(_TALLY, row)
+        for event in events:
+            if event.kind in self._hears:
+                self._hears[event.kind](connection, event)
 
     def sealed(self, events: Sequence[Event], heads: Heads) -> tuple[list[EntryRow], list[ChainRow], list[TallyRow]]:
         """The rows of these events, in order, those of the chains behind them, and of tallies that are full. `heads`

@@ -8,5 +8,5 @@ happened is not, whatever ends in between. A notice may arrive twice; it is neve
 
     tables    the outbox
     outbox    putting a notice in, taking out what is due
-    sending   telling: to each address by itself, again and again for a while
+    sending   telling: to each address by itself, again and again for a while; also what waits in boxes of other rooms
 """

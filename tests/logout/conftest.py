@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from logout_world import World
+
+from tests.worlds.websites import World
 
 
 @pytest.fixture

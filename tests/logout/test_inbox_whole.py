@@ -5,12 +5,12 @@ import json
 import re
 
 import pytest
-from logout_world import forms, until
 
 from gateway import retention
 from gateway.consent import expiry
 from gateway.consent.tables import Silence
 from gateway.ground.store import pruning
+from tests.worlds.websites import forms, until
 
 GRANT = "urn:openid:params:grant-type:ciba"
 TOKEN = "n0tify-me-" + "x" * 32

@@ -9,13 +9,13 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from logout_world import AFTER, HOME, LOOPBACK, declaration, forms, links, onward, until
 
 from gateway.apps import declare, verbs
 from gateway.errors import DeclarationError
 from gateway.ground.keys.jose import encoded
 from gateway.ground.store import signing_keys
 from tests.tokens import claims
+from tests.worlds.websites import AFTER, HOME, LOOPBACK, declaration, forms, links, onward, until
 
 
 def ends(browser, hint="", **more):

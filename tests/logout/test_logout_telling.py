@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import jwt
 import pytest
-from logout_world import AFTER, CALLBACK, HOME, NEW_PASSWORD, PASSWORD, forms, until
 from sqlmodel import select
 
 from gateway import retention
@@ -14,6 +13,7 @@ from gateway.authorization.tables import TokenFamily
 from gateway.ground.store import pruning
 from gateway.people import totp
 from tests.tokens import claims
+from tests.worlds.websites import AFTER, CALLBACK, HOME, NEW_PASSWORD, PASSWORD, forms, until
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 

@@ -41,6 +41,7 @@ from gateway.people.tables import Person
 from gateway.proxy.call import DataPlane
 from gateway.rereading import Rereading
 from gateway.settings import Settings
+from gateway.signals import hearing
 from tests import databases
 from tests.databases import made
 from tests.ports import free_port
@@ -67,7 +68,7 @@ class World:
             settings=self.settings,
             store=store,
             keys=keys,
-            log=Log(keys, self.settings.mark),
+            log=Log(keys, self.settings.mark, hearing.HEARS),
             catalogue=catalogue,
             policies=policies,
             connector=Transport(self.settings),

@@ -21,6 +21,7 @@ from gateway import app as root
 from gateway import schema
 from gateway.cli import demo_setup
 from gateway.cli.demo_setup import CHECKOUT, PASSWORD, Demo
+from gateway.signals import rules as signals
 from tests.databases import opened
 from tests.worlds.demo import newcomer, started, stranger
 
@@ -40,6 +41,7 @@ SMALL = {
     "logname": "one row",
     "schemaserves": "one row",
     "process": "one row for each process",
+    "signalstream": "one of an app at most",
     "sqlite_master": "the tables themselves",
 }
 # Statements that may read a whole table, by words that stand in them, and why.
@@ -64,9 +66,11 @@ from gateway.consent import expiry
 from gateway.organisations.telling import tell_pending
 from gateway.ground.store import pruning
 from gateway.notices import outbox
+from gateway.signals import streams
 with opened() as house:
     tell_pending(house, house.clock())
     expiry.write_due(house, house.clock())
+    streams.look_after(house.store, house.clock())
     pruning.prune(house.store, retention.LEAVING, house.clock())
     with house.store.write() as session:
         outbox.put(session, "one", "logout", "who", "https://who.example/", {}, house.clock())
@@ -242,6 +246,7 @@ class Tour:
         revoked = {"cdr_arrangement_id": "unknown"}
         self.story.http.post(f"{self.at}/arrangements/revoke", data=revoked, auth=("keeper", secret))
         self.story.http.post(f"{self.at}/revoke", data={"token": given["access_token"]}, auth=("keeper", secret))
+        self.hears_of_ends(secret)
         self.is_asked(("keeper", secret))
         said = {"redirect_uris": ["https://by-itself.example/callback"], "client_name": "By itself"}
         registered = self.story.http.post(f"{self.at}/apps", json=said)
@@ -253,6 +258,39 @@ class Tour:
         changed = {**said, "client_id": mine["client_id"], "client_name": "By itself again"}
         assert self.story.http.put(place, json=changed, headers=own).status_code == 200
         assert self.story.http.delete(place, headers=own).status_code == 204
+
+    def hears_of_ends(self, secret: str) -> None:
+        """A stream of events that is polled, then pushed to where nobody answers, made again, and kept to the end."""
+        asked = {"grant_type": "client_credentials", "scope": "ssf.manage"}
+        given = self.story.http.post(f"{self.at}/token", data=asked, auth=("keeper", secret)).json()
+        bearer = {"authorization": f"Bearer {given['access_token']}"}
+        wanted = {"events_requested": list(signals.TYPES)}
+        push = {"method": signals.PUSH, "endpoint_url": "https://keeper.example/told"}
+        subject = {"format": "iss_sub", "iss": self.at, "sub": "somebody"}
+        for last in (False, True):
+            made = self.story.http.post(f"{self.at}/ssf/streams", json=wanted, headers=bearer).json()
+            named = {"stream_id": made["stream_id"]}
+            for method, path, body in (
+                ("POST", "verify", {}),
+                ("POST", f"poll/{made['stream_id']}", {}),
+                ("POST", f"poll/{made['stream_id']}", {"ack": ["unknown"]}),
+                ("POST", "subjects/remove", {"subject": subject}),
+                ("POST", "subjects/add", {"subject": subject}),
+                ("PATCH", "streams", {"delivery": push}),
+                ("PUT", "streams", {**wanted, "delivery": push}),
+                ("POST", "status", {"status": "disabled"}),
+                ("POST", "status", {"status": "enabled"}),
+            ):
+                answer = self.story.http.request(
+                    method, f"{self.at}/ssf/{path}", json={**named, **body}, headers=bearer
+                )
+                assert answer.status_code < 300, (path, answer.text)
+            for path in ("streams", "status"):
+                found = self.story.http.get(f"{self.at}/ssf/{path}", params=named, headers=bearer)
+                assert found.status_code == 200, found.text
+            if not last:
+                gone = self.story.http.request("DELETE", f"{self.at}/ssf/streams", params=named, headers=bearer)
+                assert gone.status_code == 204, gone.text
 
     def is_asked(self, keeper: tuple[str, str]) -> None:
         """By an app that is not there: she refuses, and lets it ask again."""
@@ -284,6 +322,7 @@ class Tour:
             "version": "1",
             "name": "operating",
             "grant_id": consent,
+            "stream_id": "unknown",
         }
         for door in root.doors(None):  # type: ignore[arg-type]
             if "GET" in door.methods:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # it tells of each of its own at its import
 
 FOLDER = Path(__file__).parent / "migrations"
-HEAD = "0210"  # the newest revision; known here so that a start needs no Alembic when nothing is to be done
+HEAD = "0211"  # the newest revision; known here so that a start needs no Alembic when nothing is to be done
 
 COPYING = "0-copying"  # in the place of the revision, while `copying` fills the database: nobody may serve a part of it
 UNFINISHED = "holds a part of a copy that was interrupted; run the same `aval store copy` again"

@@ -31,6 +31,7 @@ from gateway.log import Log
 from gateway.notices.tables import AppNotice
 from gateway.people import passwords, seeding
 from gateway.settings import Settings
+from gateway.signals import hearing
 from tests.databases import entries, migrated, unsynced
 from tests.worlds import apps
 from tests.worlds.policies import read
@@ -71,6 +72,7 @@ class Website:
 
     def __init__(self, status: int | None = 200, **fields: str) -> None:
         self.answers: tuple[int | None, dict[str, str]] = (status, fields)
+        self.body = ""  # of what it answers
         self.got: list[dict[str, Any]] = []  # path, media type, body, authorization
         self._over = threading.Event()
         site = self
@@ -82,15 +84,16 @@ class Website:
                 site.got.append(
                     {"path": self.path, "media": self.headers["content-type"], "body": body, "authorization": shown}
                 )
-                status, fields = site.answers
+                status, answered = site.answers
                 if status is None:
                     site._over.wait(30)
                     return
                 self.send_response(status)
-                for name, value in fields.items():
+                for name, value in answered.items():
                     self.send_header(name, value)
-                self.send_header("content-length", "0")
+                self.send_header("content-length", str(len(site.body)))
                 self.end_headers()
+                self.wfile.write(site.body.encode())
 
             def log_message(self, format: str, *values: Any) -> None:
                 return None
@@ -122,7 +125,7 @@ class World:
             settings=settings,
             store=store,
             keys=keys,
-            log=Log(keys, settings.mark),
+            log=Log(keys, settings.mark, hearing.HEARS),
             catalogue=catalogue,
             policies=policies,
             connector=Transport(settings, pools),
