@@ -5,7 +5,7 @@ the token response, in the introspection response and in the consent itself, whi
 fits into a header, however much was agreed.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -85,16 +85,22 @@ def response(
         "token_type": binding.token_type,
         "expires_in": lifetime,
         "scope": claims["scope"],
-        "authorization_details": _details(granted, audience, public_url),
+        "authorization_details": good_for(granted, claims, public_url),
         "grant_id": claims["grant_id"],
         "cdr_arrangement_id": claims["grant_id"],  # the same, as Australian apps know it
     }
 
 
-def _details(granted: GrantedFamily, audience: Collection[str], public_url: str) -> list[dict[str, Any]]:
-    """What is granted, as it is now, at these places (RFC 9396 §6 and §9.2)."""
-    every = granting.details(granted.terms, public_url)
-    return [detail for detail in every if not set(detail["locations"]).isdisjoint(audience)]
+def good_for(granted: GrantedFamily, claims: Mapping[str, Any], public_url: str) -> list[dict[str, Any]]:
+    """What is granted, as it is now, as far as an access token with these claims is good for it (RFC 9396 §6, §9.2)."""
+    every, data = granting.details(granted.terms, public_url), claims.get(access.DATA)
+    there = [detail for detail in every if not set(detail["locations"]).isdisjoint(claims["aud"])]
+    return there if data is None else [detail for detail in there if _names(detail, public_url) <= set(data)]
+
+
+def _names(detail: Mapping[str, Any], public_url: str) -> set[str]:
+    places = [place.removeprefix(f"{public_url}/data/") for place in detail["locations"]]
+    return {f"{place}/{dataset}" for place in places for dataset in detail["datatypes"]}
 
 
 def read(token: str, keys: KeyRing, public_url: str, now: datetime) -> Mapping[str, Any] | None:
@@ -133,16 +139,18 @@ def introspect(
     )
     if said is None:
         return None
-    audience = said.get("aud") or granting.locations(granted.terms, settings.public_url)
+    reach = (
+        {"aud": granting.locations(granted.terms, settings.public_url)} if isinstance(token, RefreshToken) else token
+    )
     return {
         "active": True,
         **said,
-        "authorization_details": _details(granted, audience, settings.public_url),
+        "authorization_details": good_for(granted, reach, settings.public_url),
     }
 
 
 def _of_access(claims: Mapping[str, Any], family: TokenFamily, now: datetime) -> dict[str, Any] | None:
-    if claims["client_id"] != family.client_id or claims["exp"] <= now.timestamp():
+    if access.acting(dict(claims))[0] != family.client_id or claims["exp"] <= now.timestamp():
         return None
     kept = ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "auth_time", "scope", "grant_id")
     bound = claims.get("cnf") or {}
@@ -151,6 +159,7 @@ def _of_access(claims: Mapping[str, Any], family: TokenFamily, now: datetime) ->
         "token_type": token_type,
         **{name: claims[name] for name in kept},
         **({"cnf": dict(bound)} if bound else {}),
+        **({"act": dict(claims["act"])} if "act" in claims else {}),
     }
 
 

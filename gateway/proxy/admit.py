@@ -1,6 +1,7 @@
 """Is this call permitted, now? The third step, as a value: `Permit`, or `Refusal` with the term that refused.
 
-1. the token's family lives, is of this consent, and the token is for this organisation
+1. the token's family lives, is of this consent, the token is for this organisation, and who uses it in the app's
+   place may still do so
 2. the log is whole, the consent is live now
 3. it has begun and not run out
 4. something was granted at this organisation
@@ -22,7 +23,7 @@ from gateway.house import House
 from gateway.ledger.contract import Count, Ledger
 from gateway.ledger.standing import Standing
 from gateway.ledger.uses import Uses
-from gateway.proxy.grants import Grant, Grants, Route
+from gateway.proxy.grants import Acting, Grant, Grants, Route
 from gateway.proxy.tokens import Token
 
 COMPILE_TRIES = 3
@@ -40,6 +41,7 @@ class Permit:
     route: Route
     standing: Standing
     counts: tuple[Count, ...]
+    acting: Acting | None  # who uses the token in the app's place
 
 
 @dataclass(slots=True)
@@ -82,18 +84,25 @@ class Admission:
                 return None
             if organisation not in token.organisations:
                 refusal = Refusal("dataset", "organisation", organisation, " ".join(sorted(token.organisations)))
-                return Judged(refusal, standing.person, _facts(standing))
+                return Judged(refusal, standing.person, _facts(standing, token))
             # 2.
             if self._log.frozen:
                 refusal = Refusal("log_frozen", retry_after=LogFrozen.retry_after)
-                return Judged(refusal, standing.person, _facts(standing))
+                return Judged(refusal, standing.person, _facts(standing, token))
             if standing.state != State.ACTIVE:
-                return Judged(_not_live(standing), standing.person, _facts(standing))
+                return Judged(_not_live(standing), standing.person, _facts(standing, token))
             grant = self._grants.get(token.consent, organisation, standing.generations)
             if grant is None:
                 grant = await self._compiled(token.consent, organisation, standing.generations)
             if grant is not None:
-                return Judged(await self._covers(grant, standing, asked, now), standing.person, grant.facts)
+                acting, facts = None, grant.facts
+                if token.acting:
+                    acting = grant.acting.get(token.acting)
+                    if acting is None:  # what lets somebody else use it has ended: it is worth nothing any more
+                        return None
+                    facts = {**facts, **acting.facts}
+                verdict = await self._covers(grant, standing, token, acting, asked, now)
+                return Judged(verdict, standing.person, facts)
             standing = await self._standing(token, organisation)
         raise Changing
 
@@ -106,7 +115,11 @@ class Admission:
         await self._pools.share("compile", "", (consent, organisation), work)
         return self._grants.get(consent, organisation, terms)
 
-    async def _covers(self, grant: Grant, standing: Standing, asked: Asked, now: datetime) -> Permit | Refusal:
+    async def _covers(
+        self, grant: Grant, standing: Standing, token: Token, acting: Acting | None, asked: Asked, now: datetime
+    ) -> Permit | Refusal:
+        if acting is not None and acting.refusal is not None:
+            return acting.refusal
         # 3.
         if now >= grant.until:
             return Refusal("ended", "valid", allowed=grant.until.isoformat())
@@ -120,6 +133,10 @@ class Admission:
         route = grant.route(asked, now, epoch)
         if isinstance(route, Denied):
             return Refusal(route.reason, route.term, route.asked, route.allowed)
+        if token.data is not None:
+            beyond = _beyond(token.data, standing.organisation, route.item.facts["datasets"])
+            if beyond:
+                return Refusal("dataset", "datasets", beyond, " ".join(sorted(token.data)))
         # 6.
         if route.item.refusal is not None:
             return route.item.refusal
@@ -131,7 +148,7 @@ class Admission:
             used_up = await self._uses.reserve(counts)
             if used_up is not None:
                 return exhausted(used_up, now)
-        return Permit(grant, route, standing, counts)
+        return Permit(grant, route, standing, counts, acting)
 
     async def unchanged(self, permit: Permit, token: Token) -> bool:
         """Whether a call that has waited may be made: all that it was judged by is as it was. If not it is judged
@@ -163,6 +180,10 @@ class Admission:
         item = grant.items.get(permit.route.upstream.dataset) if grant else None
         if grant is None or item is None or item.refusal is not None:
             return False
+        if token.acting:
+            acting = grant.acting.get(token.acting)
+            if acting is None or acting.refusal is not None:
+                return False
         upstream = permit.route.upstream
         if not grant.describes_like(permit.grant, (upstream.dataset, *upstream.also)):
             return False
@@ -201,10 +222,17 @@ def _not_live(standing: Standing) -> Refusal:
     return Refusal("no_consent", "state")
 
 
-def _facts(standing: Standing) -> dict[str, Any]:
+def _beyond(good_for: frozenset[str], organisation: str, datasets: list[str]) -> str:
+    """Those of the types of data of a call for which a token is not good, as the token would name them."""
+    return " ".join(name for name in [f"{organisation}/{one}" for one in datasets] if name not in good_for)
+
+
+def _facts(standing: Standing, token: Token) -> dict[str, Any]:
+    kind, _, who = token.acting.partition(" ")
     return {
         "consent": standing.consent,
         "generation": standing.generation,
         "client": standing.app,
         "organisation": standing.organisation,
+        **({"processor": who} if kind == "app" else {}),
     }

@@ -17,13 +17,15 @@ HELD = 20_000  # tokens known at once: some 10 MB
 class Token:
     consent: str
     family: str
-    client: str
+    client: str  # whose grant it is
     organisations: frozenset[str]  # of its audience
     key: str | None  # thumbprint of the key it is bound to (cnf.jkt)
     certificate: str | None  # … or of the certificate (cnf.x5t#S256)
     expires: int  # epoch seconds
     digest: str  # hex SHA-256, first half: names the token in the log
     ath: str  # base64url SHA-256: how a proof names it (RFC 9449 §4.2)
+    acting: str  # who uses it in the client's place, as `access.acting` says; "": nobody, it was not exchanged
+    data: frozenset[str] | None  # "organisation/type of data" of one that is good for less; None: for all agreed to
 
 
 class Tokens:
@@ -64,15 +66,18 @@ class Tokens:
         claims = access.read(text, self._keys, self._issuer, now, waits=False)
         if now >= claims["exp"]:
             raise jose.Malformed("expired")
-        bound = claims.get("cnf") or {}
+        bound, narrowed = claims.get("cnf") or {}, claims.get(access.DATA)
+        client, acting = access.acting(claims)
         return Token(
             consent=claims["grant_id"],
             family=claims["fam"],
-            client=claims["client_id"],
+            client=client,
             organisations=access.organisations(claims, self._issuer),
             key=bound.get("jkt"),
             certificate=bound.get("x5t#S256"),
             expires=claims["exp"],
             digest=digest.hex()[:32],
             ath=jose.encoded(digest),
+            acting=acting,
+            data=None if narrowed is None else frozenset(narrowed),
         )
