@@ -1,7 +1,7 @@
 """Token exchange (RFC 8693): an app's processor gets a token of its own, a representative one that says who looks."""
 
 import pytest
-from authorization_world import CALLBACK, ISSUER, answered, declaration
+from authorization_world import CALLBACK, ISSUER, answered, declaration, usage
 from client_keys import EC, KEYS, proof, thumbprint
 
 from gateway.apps import declare
@@ -177,27 +177,45 @@ def test_a_scope_beyond_the_tokens_is_refused(world, hers, scope):
     assert error(exchange(world, hers, authorization_details="[]")) == "invalid_authorization_details"
 
 
-def test_fewer_scopes_are_good_for_less_data(world):
-    datasets = ("energy.electricity.usage", "energy.electricity.summary")
+DATASETS = ("energy.electricity.usage", "energy.electricity.summary")
+
+
+@pytest.fixture
+def plain(world):
+    """`plain` asks by scopes of City Energy, one for each type of data."""
     scopes = [
         {"id": f"energy:{number}", "purpose": "energy-advice", "valid_for": "P3M", "retention": "P1M",
          "data": [{"dataset": name, "history": "P1M"}]}
-        for number, name in enumerate(datasets)
+        for number, name in enumerate(DATASETS)
     ]  # fmt: skip
     with world.house.store.write() as session:
         row = session.get_one(Organisation, "city-energy")
         row.declaration, row.declaration_sha256 = {**row.declaration, "scope": scopes}, "with scopes"
-    world.register("plain", data=[], scope="energy:0 energy:1", recipients=[BILLS])
+    world.register("plain", scope="energy:0 energy:1", recipients=[BILLS])
+    return world
+
+
+def test_fewer_scopes_are_good_for_less_data(plain):
+    world = plain
     body = world.tokens("plain", scope="energy:0 energy:1", **{"authorization_details": None})
     token = body["access_token"]
-    assert [one["datatypes"][0] for one in body["authorization_details"]] == list(datasets)
+    assert [one["datatypes"][0] for one in body["authorization_details"]] == list(DATASETS)
     less = exchange(world, token, scope="energy:1").json()
     assert less["scope"] == "energy:1"
     assert claims(less["access_token"])["grant_data"] == ["city-energy/energy.electricity.summary"]
-    assert [one["datatypes"] for one in less["authorization_details"]] == [[datasets[1]]]
+    assert [one["datatypes"] for one in less["authorization_details"]] == [[DATASETS[1]]]
     told = world.introspect(less["access_token"], "bills").json()
     assert told["authorization_details"] == less["authorization_details"]
     assert "grant_data" not in claims(exchange(world, token).json()["access_token"])
+
+
+def test_what_was_asked_by_details_stays_with_their_scope_alone(plain):
+    token = plain.tokens("plain", details=[usage(valid_for="P3M")], scope="energy:1 data_access")["access_token"]
+    kept = {}
+    for scope in ("data_access", "energy:1", "energy:1 data_access"):
+        body = exchange(plain, token, scope=scope).json()
+        kept[scope] = [one["datatypes"][0] for one in body["authorization_details"]]
+    assert kept == {"data_access": [DATASETS[0]], "energy:1": [DATASETS[1]], "energy:1 data_access": list(DATASETS)}
 
 
 def test_who_signed_in_is_not_passed_on(world):
