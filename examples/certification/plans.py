@@ -107,8 +107,8 @@ PLANS: Mapping[str, Plan] = {
             {"backchannel_token_delivery_mode": "poll", "backchannel_authentication_request_signing_alg": "ES256"},
             {"asks_anybody": True},
         ),
-        "openid",
-        "/userinfo",
+        f"openid {SCOPE}",  # data too: a request that only signs in needs a binding_message
+        READING,
         at_mtls=True,
         more={"client": _HINT, "client2": _HINT},
     ),

@@ -4,6 +4,8 @@ what `examples.certification` writes is taken, and flows of its plans go through
 
 import json
 import re
+import secrets
+import ssl
 import subprocess
 import sys
 import time
@@ -17,6 +19,8 @@ import pytest
 import stories
 from certified_suite import Suite, suite
 from clients_world import RegisteredApp, Robot, World
+from joserfc import jwt
+from joserfc.jwk import ECKey
 from play import Plays, Stumble, need_node, played
 
 from examples.certification.plans import PLANS, SCOPE
@@ -49,6 +53,16 @@ class Run:
         """What the suite is given."""
         found: dict[str, Any] = json.loads((self.folder / "suite" / f"{plan}.json").read_text())
         return found
+
+    def shows(self, app: RegisteredApp) -> ssl.SSLContext:
+        """For a call on which the app shows its certificate."""
+        context, folder = ssl.create_default_context(cafile=str(self.world.root.file)), self.folder / "shown"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for name, text in app.certificate.items():
+            (folder / name).touch(mode=0o600)
+            (folder / name).write_text(text)
+        context.load_cert_chain(folder / "certificate", folder / "certificate_key")
+        return context
 
     def app(self, plan: str, role: str = "client") -> RegisteredApp:
         """As the suite knows it: by its file, and by the secret that `aval apps add` has printed."""
@@ -156,6 +170,37 @@ def test_requests_and_answers_are_signed(run: Run, plays: Plays) -> None:
     seen = plays("openid_client_messages.mjs", run.app("messages"), scope="openid", data=where)
     assert seen["data"]["status"] == 200 and seen["claims"]["aud"] == "messages-client"
     assert seen["unsigned"]["error"] == "invalid_request"
+
+
+def test_a_person_is_asked_who_is_not_there(run: Run, alice: Robot) -> None:
+    """CIBA by FAPI's rules: a signed request, a client assertion, tokens bound to a certificate."""
+    app, told = run.app("ciba"), run.told("ciba")
+    here, hint = run.world.gateway, told["client"]["hint_value"]
+
+    def signed(**more: Any) -> str:
+        now = int(time.time())
+        said = {"iss": app.client_id, "aud": here, "iat": now, "nbf": now, "exp": now + 60, "jti": secrets.token_hex()}
+        assert app.key
+        return jwt.encode({"alg": "ES256", "kid": app.key["kid"]}, {**said, **more}, ECKey.import_key(dict(app.key)))
+
+    def posted(path: str, **form: str) -> httpx2.Response:
+        kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        shown = {"client_assertion_type": kind, "client_assertion": signed(sub=app.client_id)}
+        return httpx2.post(f"{run.world.mtls}{path}", data={**shown, **form}, verify=run.shows(app))
+
+    asked = {"scope": told["client"]["scope"], "login_hint": hint}
+    assert posted("/bc-authorize", **asked).json()["error"] == "invalid_request"  # it registered to sign
+    begun = posted("/bc-authorize", request=signed(**asked))
+    assert begun.status_code == 200, begun.text
+    polling = {"grant_type": "urn:openid:params:grant-type:ciba", "auth_req_id": begun.json()["auth_req_id"]}
+    assert posted("/token", **polling).json()["error"] == "authorization_pending"
+    alice.visits(f"inbox:{hint}")
+    time.sleep(begun.json()["interval"] + 0.5)
+    tokens = posted("/token", **polling).json()
+    headers = {"authorization": f"Bearer {tokens['access_token']}"}
+    read = httpx2.get(told["resource"]["resourceUrl"], headers=headers, verify=run.shows(app))
+    assert read.status_code == 200 and "<feed" in read.text
+    assert claims(tokens["id_token"])["aud"] == app.client_id
 
 
 def test_apps_register_themselves_with_keys_at_the_suite(run: Run) -> None:
