@@ -45,7 +45,7 @@ BOTH := tests/journeys tests/store tests/log tests/proxy tests/authorization tes
 PYTEST := PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -q --dist loadfile --no-loadscope-reorder
 
 # Three at a time on two cores: one of them mostly waits for a process that a test has started.
-test: venv browser postgres clients apache ## all tests, browser journeys too: a quarter of an hour
+test: venv browser postgres clients apache module ## all tests, browser journeys too: a quarter of an hour
 	AVAL_INTERPRETED=1 $(PYTEST) -n 3 -m "not browser"
 	AVAL_INTERPRETED=1 $(PYTEST) -n 2 -m browser tests/people tests/screen tests/browser tests/clients
 
@@ -96,6 +96,15 @@ apache: ## Debian's Apache with its modules for OAuth, for the tests in tests/cl
 	    apache2-bin libapache2-mod-auth-openidc libapache2-mod-oauth2 >/dev/null; } \
 	  || echo "Apache is missing: the tests with it are skipped. As root: apt-get install apache2-bin" \
 	    "libapache2-mod-auth-openidc libapache2-mod-oauth2"
+
+# What stands in for a hardware module, and the library that speaks to it: an extra, which no lock has.
+module: venv ## SoftHSM and python-pkcs11, for the tests of the sealing key behind a hardware module
+	@has_both() { command -v softhsm2-util && command -v pkcs11-tool; } >/dev/null; \
+	has_both || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq \
+	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends softhsm2 opensc >/dev/null; } \
+	  || echo "SoftHSM is missing: the tests with it are skipped. As root: apt-get install softhsm2 opensc"
+	@$(PY) -c 'import pkcs11' 2>/dev/null || $(PY) -m pip install --quiet --disable-pip-version-check \
+	  --no-build-isolation --editable '.[pkcs11]' || echo "python-pkcs11 is missing: the tests with it are skipped"
 
 bench: compiled ## side-by-side measurements, as ratios (ONLY=data-plane)
 	@ONLY=$(ONLY) $(PY) -m tests.bench

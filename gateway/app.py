@@ -38,7 +38,7 @@ from gateway.authorization import (
 )
 from gateway.authorization import pages as authorization_pages
 from gateway.authorization.protocol import Protocol
-from gateway.authorization.server import BACKCHANNEL, CLIENT, CODE, DEFERRED, DEVICE, REFRESH
+from gateway.authorization.server import BACKCHANNEL, CLIENT, CODE, DEFERRED, DEVICE, EXCHANGE, REFRESH
 from gateway.catalogue import Catalogue
 from gateway.consent import expiry, meanwhile
 from gateway.formats.registry import checked
@@ -105,7 +105,7 @@ PROTOCOL = Protocol(
         endpoints.END_SESSION,
         endpoints.JWKS,
     ),
-    grants=(CODE, REFRESH, DEVICE, BACKCHANNEL, DEFERRED, CLIENT),
+    grants=(CODE, REFRESH, DEVICE, BACKCHANNEL, DEFERRED, CLIENT, EXCHANGE),
 )
 
 

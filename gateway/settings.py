@@ -115,7 +115,12 @@ class Settings(BaseSettings):
     sealing_key_command: str = Field(
         "",
         description="command that prints that key, asked once at the start, in place of a file: the client of a key"
-        " management service or a hardware module; no shell runs it",
+        " management service; no shell runs it",
+    )
+    sealing_key_pkcs11: str = Field(
+        "",
+        description="key of a hardware module that unwraps kek.wrapped in keys_dir (`aval keys wrap`), in place of a"
+        " file: pkcs11:token=NAME;object=KEY?module-path=/usr/lib/module.so&pin-source=file:/etc/aval/pin",
     )
     mark_file: Path | None = Field(
         None,
@@ -255,12 +260,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return _UnknownVariables(settings_cls), init_settings, env_settings, _TomlFile(settings_cls)
 
-    @field_validator("sealing_key_variable", "sealing_key_command")
+    @field_validator("sealing_key_variable", "sealing_key_command", "sealing_key_pkcs11")
     @classmethod
     def _one_source(cls, value: str, info: ValidationInfo) -> str:
         if value.upper().startswith(PREFIX):
             raise ValueError(f"{value}: variables that begin by {PREFIX} are settings")
-        others = [name for name in ("sealing_key_file", "sealing_key_variable") if value and info.data.get(name)]
+        places = ("sealing_key_file", "sealing_key_variable", "sealing_key_command")
+        others = [name for name in places if name != info.field_name and value and info.data.get(name)]
         if others:
             raise ValueError(f"{others[0]} is set as well; name one place")
         return value

@@ -27,7 +27,7 @@ from gateway.settings import Settings
 
 BACKCHANNEL = "urn:openid:params:grant-type:ciba"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
-GRANTS = ("authorization_code", "refresh_token", "client_credentials", DEVICE, BACKCHANNEL)
+GRANTS = ("authorization_code", "refresh_token", "client_credentials", DEVICE, BACKCHANNEL, profiles.EXCHANGE)
 NECESSITIES = ("required", "optional")
 REASON_LENGTH = 140  # characters; short enough to be read on the consent screen
 NAME_LENGTH = 60
@@ -131,12 +131,14 @@ FORM = Form(
             "name": ("text", REQUIRED),
             "role": ("text", REQUIRED),
             "country": ("country", REQUIRED),
+            "client_id": ("client", ""),  # of a recipient that may read for the app: consent/terms.py, `processors`
         },
     },
     kinds={
         "id": checks.matches(
             r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", "write 1 to 64 of a-z, 0-9 and -, as in watt-coach"
         ),
+        "client": checks.matches(r"[!-~]{1,255}", "write the client_id of an app of this gateway"),
         "text": checks.text,
         "names": checks.words(NAME_LENGTH),
         "reasons": checks.words(REASON_LENGTH),
@@ -211,6 +213,7 @@ def check(document: Mapping[str, Any], form: Form = FORM) -> list[Fault]:
         *_redirects(document),
         *_keys(document),
         *_asks(document),
+        *_recipients(document),
         *profiles.faults(document),
         *_backchannel(document),
         *certificates.faults(document),
@@ -221,6 +224,12 @@ def _asks(document: Mapping[str, Any]) -> Iterator[Fault]:
     """Who registers nothing to ask for has nothing to do here."""
     if not document.get("data") and not scopes_of(document):
         yield Fault("data", "is missing", 'list [[data]], or purposes = ["sign-in"], or scope = "openid"')
+
+
+def _recipients(document: Mapping[str, Any]) -> Iterator[Fault]:
+    for position, row in enumerate(document.get("recipients", ())):
+        if row.get("client_id") == document.get("client_id"):
+            yield Fault(f"recipients[{position}].client_id", "is the app itself", "leave it out, or name another app")
 
 
 def _redirects(document: Mapping[str, Any]) -> Iterator[Fault]:

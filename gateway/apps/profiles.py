@@ -16,6 +16,8 @@ from gateway.ground.keys.keysets import STRONG
 BY_SECRET = ("client_secret_basic", "client_secret_post")
 BY_CERTIFICATE = ("tls_client_auth", "self_signed_tls_client_auth")
 BY_KEYS = ("private_key_jwt", *BY_CERTIFICATE)
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # RFC 8693 §2.1
+PROVEN = ("client_credentials", EXCHANGE)  # grants of clients that can prove who they are
 AUTH_METHODS = ("none", *BY_SECRET, *BY_KEYS)
 Audience = Literal["issuer", "endpoint", "listed"]
 
@@ -98,5 +100,6 @@ def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
     for key in (*SIGNED_BY, *SIGNED_FOR):
         if document.get(key) and document[key] not in profile.signs:
             yield Fault(key, f"is not taken in the profile {name}", f"use one of {', '.join(profile.signs)}")
-    if method == "none" and "client_credentials" in document.get("grant_types", ()):
-        yield Fault("grant_types", "client_credentials needs an app that can prove who it is", "leave it out")
+    for grant in PROVEN:
+        if method == "none" and grant in document.get("grant_types", ()):
+            yield Fault("grant_types", f"{grant} needs an app that can prove who it is", "leave it out")

@@ -15,7 +15,7 @@ has to be kept or cleaned up.
     pages, going_on   /authorize; what follows from it        returning, responses   its end; the answer to the app
     polling      answers that the app polls for               devices           apps without a browser
     asked        of a person who is not there, by:            backchannel, deferring   CIBA; a refresh for more
-    families     what descends from one code                  tokens, client_tokens   access tokens, of either kind
+    families     what descends from one code                  tokens, client_tokens, exchange   access tokens
     grants, unclaimed   as apps see and end them; or forget   access_tokens, disclosing   resources of our own
     openid, scopes   scopes and claims as details             id_tokens, hints  who signed in, signed; coming back
     logout, logout_pages   who signed out; because an app asks   subjects, spending   its sub for a person; used once

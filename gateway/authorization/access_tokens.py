@@ -26,7 +26,7 @@ def granted(ctx: Context) -> tuple[GrantedFamily, Mapping[str, Any]]:
     The caller has the person's turn afterwards: what was read stays so until the transaction ends.
     """
     scheme, claims = _held(ctx, tokens.read)
-    if not access.is_for_userinfo(dict(claims), ctx.house.settings.public_url):
+    if not access.is_for_userinfo(dict(claims), ctx.house.settings.public_url) or "act" in claims:
         raise _challenged(scheme, "invalid_token")
     family = tokens.family_of(ctx.session, claims)
     if family is None:

@@ -94,7 +94,9 @@ class Held:
     def __init__(self, family: TokenFamily, token: RefreshToken | Mapping[str, Any]) -> None:
         self.family = family
         self.token = token
-        self.client_id = family.client_id
+        claims: Mapping[str, Any] = {} if isinstance(token, RefreshToken) else token
+        self.client_id = str(claims.get("client_id", family.client_id))  # another than the family's, if exchanged
+        self.exchanged = claims if "act" in claims else None
 
 
 class HeldByClient:

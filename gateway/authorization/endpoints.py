@@ -35,7 +35,7 @@ TOKEN = Endpoint(
     "/token",
     "token_endpoint",
     "Give tokens for a code or a refresh token (RFC 6749 §3.2), with `authorization_details` as granted (RFC 9396), and"
-    " to a client itself (`client_credentials`).",
+    " to a client itself (`client_credentials`), or in exchange for another access token (RFC 8693).",
     (
         steps.check_form,
         reading.read_elsewhere,

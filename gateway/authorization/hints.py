@@ -3,7 +3,7 @@
 1. one strict JWS of the kind of an ID token    3. made here, for one app; not in the future
 2. signed by any of our keys                    4. with what every ID token of ours says
 
-Whether it has expired does not matter: it shows nothing but whom the app knew (RP-Initiated Logout §2).
+Whether it has expired does not matter for that: it shows nothing but whom the app knew (RP-Initiated Logout §2).
 """
 
 from collections.abc import Mapping
@@ -22,6 +22,7 @@ class Hint:
     client_id: str
     sub: str
     sid: str
+    expires: float  # epoch seconds
 
 
 def read(text: str, keys: KeyRing, issuer: str, now: float) -> Hint | None:
@@ -43,4 +44,4 @@ def read(text: str, keys: KeyRing, issuer: str, now: float) -> Hint | None:
 def _hint(claims: Mapping[str, Any]) -> Hint | None:
     told = [claims.get(name) for name in ("aud", "sub", "sid")]
     texts = [one for one in told if isinstance(one, str) and one]
-    return Hint(*texts) if len(texts) == len(told) else None
+    return Hint(texts[0], texts[1], texts[2], claims["exp"]) if len(texts) == len(told) else None

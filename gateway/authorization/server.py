@@ -25,6 +25,7 @@ from gateway.authorization import (
     client_tokens,
     deferring,
     devices,
+    exchange,
     families,
     id_tokens,
     narrowing,
@@ -293,12 +294,26 @@ class ClientGrant(ClientCredentialsGrant):
         return 200, body, self.TOKEN_RESPONSE_HEADER
 
 
+class ExchangeGrant(BaseGrant, TokenEndpointMixin):
+    """RFC 8693."""
+
+    GRANT_TYPE = exchange.GRANT
+    TOKEN_ENDPOINT_AUTH_METHODS = METHODS[1:]
+
+    def validate_token_request(self) -> None:
+        self.request.client = self.authenticate_token_endpoint_client()
+
+    def create_token_response(self) -> Any:
+        return 200, exchange.exchanged(self.server.call), self.TOKEN_RESPONSE_HEADER
+
+
 CODE = GrantKind(CodeGrant, (S256(required=True),))
 REFRESH = GrantKind(RefreshGrant)
 DEVICE = GrantKind(DeviceGrant)
 BACKCHANNEL = GrantKind(BackchannelGrant)
 DEFERRED = GrantKind(DeferredGrant, registered=False)
 CLIENT = GrantKind(ClientGrant)
+EXCHANGE = GrantKind(ExchangeGrant)
 
 
 class _OwnTokens:
@@ -343,6 +358,8 @@ class Revocation(_OwnTokens, RevocationEndpoint):
         if isinstance(token, HeldByClient):
             client_tokens.end(ctx.session, token.claims, ctx.now)
             return
+        if token.exchanged is not None:  # RFC 7009 §2.2.1: what else hangs from the agreement is not its actor's to end
+            raise Refused("unsupported_token_type", "An exchanged token ends with the one it was exchanged for.")
         families.end(ctx.session, ctx.house.log, token.family, "revoked_by_app", ctx.now)
 
 
@@ -359,6 +376,8 @@ class Introspection(_OwnTokens, IntrospectionEndpoint):
         ctx = self.server.ctx
         if isinstance(held, HeldByClient):
             return client_tokens.introspect(ctx.session, held.claims, ctx.now)
+        if held.exchanged is not None and not exchange.stands(self.server.call, held.family, held.exchanged):
+            return None
         registered = client.registered
         return tokens.introspect(
             ctx.session, ctx.house.keys, ctx.house.settings, held.family, registered, held.token, ctx.now

@@ -93,13 +93,13 @@ def response(
         "token_type": binding.token_type,
         "expires_in": lifetime,
         "scope": claims["scope"],
-        "authorization_details": _details(carried.terms, audience, public_url),
+        "authorization_details": details_at(carried.terms, audience, public_url),
         "grant_id": claims["grant_id"],
         "cdr_arrangement_id": claims["grant_id"],  # the same, as Australian apps know it
     }
 
 
-def _details(terms: Mapping[str, Any], audience: Collection[str], public_url: str) -> list[dict[str, Any]]:
+def details_at(terms: Mapping[str, Any], audience: Collection[str], public_url: str) -> list[dict[str, Any]]:
     """What is granted, as it is now, at these places (RFC 9396 §6 and §9.2)."""
     every = granting.details(terms, public_url)
     return [detail for detail in every if not set(detail["locations"]).isdisjoint(audience)]
@@ -154,12 +154,12 @@ def introspect(
     return {
         "active": True,
         **said,
-        "authorization_details": _details(terms, audience, settings.public_url),
+        "authorization_details": details_at(terms, audience, settings.public_url),
     }
 
 
 def _of_access(claims: Mapping[str, Any], family: TokenFamily, now: datetime) -> dict[str, Any] | None:
-    if claims["client_id"] != family.client_id or claims["exp"] <= now.timestamp():
+    if access.acting(dict(claims))[0] != family.client_id or claims["exp"] <= now.timestamp():
         return None
     kept = ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "auth_time", "acr", "scope", "grant_id")
     bound = claims.get("cnf") or {}
@@ -168,6 +168,7 @@ def _of_access(claims: Mapping[str, Any], family: TokenFamily, now: datetime) ->
         "token_type": token_type,
         **{name: claims[name] for name in kept if name in claims},
         **({"cnf": dict(bound)} if bound else {}),
+        **({"act": dict(claims["act"])} if "act" in claims else {}),
     }
 
 

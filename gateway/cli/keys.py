@@ -144,6 +144,35 @@ def _store(using: Settings) -> "Iterator[Store]":
         yield store
 
 
+# ---- the sealing key, for a hardware module
+
+
+@commands.command()
+def wrap(
+    uri: Annotated[str, typer.Argument(help="The module, token and key, as in sealing_key_pkcs11 (RFC 7512).")],
+) -> None:
+    """Wrap the sealing key for a hardware module: only the module unwraps it again.
+
+    \b
+    aval keys wrap "pkcs11:token=aval;object=kek?module-path=/usr/lib/module.so&pin-source=file:/etc/aval/pin"
+
+    The sealing key is read from where it is now, and kek.wrapped is written among the keys. With the same URI in
+    AVAL_SEALING_KEY_PKCS11 the gateway asks the module from then on. Keep kek.hex where no machine reads it: if the
+    module is lost, nothing else opens the data.
+    """
+    from gateway.errors import Unavailable
+    from gateway.ground.keys import files, sealing_key
+
+    using = settings()
+    tell_of_demo(using, source("data_dir"))
+    module = sealing_key.KeyFromModule(uri, using.keys / sealing_key.WRAPPED)
+    try:
+        files.put_wrapped(module.wrapped, module.wrap(sealing_key.source(using).read()))
+    except Unavailable as error:
+        stop(error.detail)
+    typer.echo(f"{module.wrapped}: only the module unwraps it")
+
+
 # ---- the next one
 
 

@@ -42,7 +42,7 @@ class AppView:
     auth_method: str
     purposes: tuple[str, ...]
     data: tuple[DeclaredData, ...]
-    recipients: tuple[Mapping[str, str], ...]  # {name, role, country}; empty: will not be passed on
+    recipients: tuple[Mapping[str, str], ...]  # {name, role, country}, perhaps client_id; empty: will not be passed on
     verified: bool
     active: bool
     status_reason: str

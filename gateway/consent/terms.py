@@ -167,6 +167,16 @@ def granted_items(terms: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [item for item in terms["items"] if item["granted"]]
 
 
+def processors(terms: Mapping[str, Any], app: AppView) -> frozenset[str]:
+    """The apps that may read in place of `app`: recipients that it names by `client_id` today, as it did in what the
+    person agreed to."""
+    agreed, today = (
+        {one["client_id"] for one in rows if one.get("client_id")}
+        for rows in (terms.get("recipients", ()), app.recipients)
+    )
+    return frozenset(agreed & today)
+
+
 def narrowed(terms: Mapping[str, Any], version: int, previous: str, keep: frozenset[tuple[str, str]]) -> dict[str, Any]:
     """The next version, in which only the items in `keep` are still granted. Nothing else changes."""
     items = [

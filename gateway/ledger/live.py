@@ -26,6 +26,8 @@ class LiveConsent:
     granted_at: datetime | None
     until: datetime | None
     terms: Mapping[str, Any] | None  # None while only asked
+    guardian: str = ""  # of the person, of age or not
+    guardian_name: str = ""
 
     @property
     def guardian_agreed(self) -> bool:
@@ -33,8 +35,10 @@ class LiveConsent:
 
 
 _LOAD = """
-    SELECT c.person_id, p.birth_date, c.app_id, c.purpose, c.state, c.reason, c.generation, c.version, t.json
+    SELECT c.person_id, p.birth_date, c.app_id, c.purpose, c.state, c.reason, c.generation, c.version, t.json,
+           p.guardian_id, g.name
       FROM consent c JOIN person p ON p.id = c.person_id
+      LEFT JOIN person g ON g.id = p.guardian_id
       LEFT JOIN terms t ON t.consent_id = c.id AND t.version = c.version
      WHERE c.id = ?
 """
@@ -44,7 +48,7 @@ def load(connection: Connection, consent_id: str) -> LiveConsent | None:
     row = connection.execute(_LOAD, (consent_id,)).fetchone()
     if row is None:
         return None
-    person, born, app, purpose, state, reason, generation, version, text = row
+    person, born, app, purpose, state, reason, generation, version, text, guardian, named = row
     terms = json.loads(text) if text else None
     return LiveConsent(
         id=consent_id,
@@ -59,6 +63,8 @@ def load(connection: Connection, consent_id: str) -> LiveConsent | None:
         granted_at=datetime.fromisoformat(terms["valid"]["from"]) if terms else None,
         until=datetime.fromisoformat(terms["valid"]["until"]) if terms else None,
         terms=terms,
+        guardian=guardian or "",
+        guardian_name=named or "",
     )
 
 

@@ -36,10 +36,12 @@ class EventKind:
 
 
 # Facts any kind may carry. `client_name`, `organisation_name`: as they were then, so that an entry
-# can be read when the app or organisation has since changed its name or gone.
+# can be read when the app or organisation has since changed its name or gone. `processor`: the app that acts in the
+# place of `client`, with a token that it exchanged.
 COMMON = frozenset(
     """consent version generation client client_name organisation organisation_name organisations datasets fields
-    purpose accounts until reason request_id on_behalf_of guardian guardian_name actor_name""".split()
+    purpose accounts until reason request_id on_behalf_of guardian guardian_name actor_name processor
+    processor_name""".split()
 )
 # Written by the log itself.
 OWN = frozenset(("v", "event", "time", "actor", "user_seq", "user_prev"))
@@ -294,6 +296,22 @@ EVENTS: Mapping[str, EventKind] = {
     "access": EventKind(
         "access",
         (
+            _W(
+                N_("{guardian} looked, in {app}, at your data at {organisation} ({data}), {period}: {records}."),
+                "organisation",
+                "data",
+                "period",
+                "records",
+                actor="guardian",
+            ),
+            _W(
+                N_("{guardian} looked, in {app}, at your data at {organisation} ({data}): {records}."),
+                "organisation",
+                "data",
+                "records",
+                actor="guardian",
+            ),
+            _W(N_("{guardian} looked, in {app}, at data about you."), actor="guardian"),
             _W(
                 N_("{app} read your data at {organisation} ({data}), {period}: {records}."),
                 "organisation",

@@ -16,7 +16,7 @@ from gateway.log.reading import Entry
 KIND = "access"
 ALIKE = (
     "client client_name organisation organisation_name organisations datasets consent purpose outcome"
-    " on_behalf_of fields_delivered fields_withheld present"
+    " on_behalf_of processor processor_name guardian guardian_name fields_delivered fields_withheld present"
 ).split()
 SUMMED = ("records", "records_withheld")
 

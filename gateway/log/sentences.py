@@ -147,7 +147,12 @@ class Voice:
         return str(words.get(self.language) or next(iter(words.values()), "")) if words else ""
 
     def app(self, facts: Facts) -> str:
-        return self._then(facts.get("client_name"), self.names.app, facts.get("client")) or str(facts.get("client", ""))
+        whose, acts = self._app("client", facts), self._app("processor", facts)
+        return self._(N_("{processor} (for {app})")).format(processor=acts, app=whose) if acts else whose
+
+    def _app(self, role: str, facts: Facts) -> str:
+        """Its name as it was; its identifier, where it has none any more; "" where there is no such role."""
+        return self._then(facts.get(f"{role}_name"), self.names.app, facts.get(role)) or str(facts.get(role, ""))
 
     def _then(self, stored: object, look_up: LookUp, identifier: object) -> str:
         """The name as it was. One stored in another language is said in this one if it is still the name."""

@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from gateway.ground.calendar.ages import is_minor
 from gateway.ground.store import turn
+from gateway.ground.store.tables import directory_changed
 from gateway.ground.web.languages import collated
 from gateway.ground.web.marks import N_
 from gateway.log import Event, Log
@@ -156,6 +157,7 @@ def appoint_guardian(
             return "the account is not one of a child: it has no birth date, or it is of age"
     child.guardian_id = guardian.id if guardian else None
     session.add(child)
+    directory_changed(session)  # who may read for the child is among what data calls remember
     return None
 
 

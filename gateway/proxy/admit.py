@@ -1,6 +1,7 @@
 """Is this call permitted, now? The third step, as a value: `Permit`, or `Refusal` with the term that refused.
 
-1. the token's family lives, is of this consent, and the token is for this organisation
+1. the token's family lives, is of this consent, the token is for this organisation, and who uses it in the app's
+   place may still do so
 2. the log is whole, the consent is live now
 3. it has begun and not run out
 4. something was granted at this organisation
@@ -24,7 +25,7 @@ from gateway.house import House
 from gateway.ledger.contract import Count, Ledger
 from gateway.ledger.standing import Standing
 from gateway.ledger.uses import Uses
-from gateway.proxy.grants import Grant, Grants, Route
+from gateway.proxy.grants import Acting, Grant, Grants, Route
 from gateway.proxy.tokens import Token
 
 COMPILE_TRIES = 3
@@ -42,6 +43,7 @@ class Permit:
     route: Route
     standing: Standing
     counts: tuple[Count, ...]
+    acting: Acting | None  # who uses the token in the app's place
 
 
 @dataclass(slots=True)
@@ -84,18 +86,25 @@ class Admission:
                 return None
             if organisation not in token.organisations:
                 refusal = Refusal("dataset", "organisation", organisation, " ".join(sorted(token.organisations)))
-                return Judged(refusal, standing.person, _facts(standing))
+                return Judged(refusal, standing.person, _facts(standing, token))
             # 2.
             if self._log.frozen:
                 refusal = Refusal("log_frozen", retry_after=LogFrozen.retry_after)
-                return Judged(refusal, standing.person, _facts(standing))
+                return Judged(refusal, standing.person, _facts(standing, token))
             if standing.state != State.ACTIVE:
-                return Judged(_not_live(standing), standing.person, _facts(standing))
+                return Judged(_not_live(standing), standing.person, _facts(standing, token))
             grant = self._grants.get(token.consent, organisation, standing.generations, token.parts)
             if grant is None:
                 grant = await self._compiled(token, organisation, standing.generations)
             if grant is not None:
-                return Judged(await self._covers(grant, standing, token, asked, now), standing.person, grant.facts)
+                acting, facts = None, grant.facts
+                if token.acting:
+                    acting = grant.acting.get(token.acting)
+                    if acting is None:  # what lets somebody else use it has ended: it is worth nothing any more
+                        return None
+                    facts = {**facts, **acting.facts}
+                verdict = await self._covers(grant, standing, token, acting, asked, now)
+                return Judged(verdict, standing.person, facts)
             standing = await self._standing(token, organisation)
         raise Changing
 
@@ -109,8 +118,10 @@ class Admission:
         return self._grants.get(token.consent, organisation, terms, token.parts)
 
     async def _covers(
-        self, grant: Grant, standing: Standing, token: Token, asked: Asked, now: datetime
+        self, grant: Grant, standing: Standing, token: Token, acting: Acting | None, asked: Asked, now: datetime
     ) -> Permit | Refusal:
+        if acting is not None and acting.refusal is not None:
+            return acting.refusal
         # 3.
         if now >= grant.until:
             return Refusal("ended", "valid", allowed=grant.until.isoformat())
@@ -140,7 +151,7 @@ class Admission:
             used_up = await self._uses.reserve(counts)
             if used_up is not None:
                 return exhausted(used_up, now)
-        return Permit(grant, route, standing, counts)
+        return Permit(grant, route, standing, counts, acting)
 
     async def unchanged(self, permit: Permit, token: Token) -> bool:
         """Whether a call that has waited may be made: all that it was judged by is as it was. If not it is judged
@@ -172,6 +183,10 @@ class Admission:
         item = grant.items.get(permit.route.upstream.dataset) if grant else None
         if grant is None or item is None or item.refusal is not None:
             return False
+        if token.acting:
+            acting = grant.acting.get(token.acting)
+            if acting is None or acting.refusal is not None:
+                return False
         upstream = permit.route.upstream
         if not grant.describes_like(permit.grant, (upstream.dataset, *upstream.also)):
             return False
@@ -217,10 +232,12 @@ def _not_live(standing: Standing) -> Refusal:
     return Refusal("no_consent", "state")
 
 
-def _facts(standing: Standing) -> dict[str, Any]:
+def _facts(standing: Standing, token: Token) -> dict[str, Any]:
+    kind, _, who = token.acting.partition(" ")
     return {
         "consent": standing.consent,
         "generation": standing.generation,
         "client": standing.app,
         "organisation": standing.organisation,
+        **({"processor": who} if kind == "app" else {}),
     }

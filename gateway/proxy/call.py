@@ -360,7 +360,11 @@ class DataPlane:
         else:
             facts |= told(held.counts, len(held.body))
             facts["outcome"] = "partly" if held.counts.records_withheld else "delivered"
-        event = Event("access", permit.standing.person, call.now, "app", facts)
+        actor = "app"
+        if permit.acting is not None:
+            facts |= permit.acting.facts
+            actor = permit.acting.actor
+        event = Event("access", permit.standing.person, call.now, actor, facts)
         admission = self._admission
         listing = admission.listing(permit, call.now) if admission is not None and permit.counts else None
         return Item(

@@ -18,7 +18,7 @@ from gateway.catalogue import Dataset, SignInNeeded
 from gateway.catalogue.sign_ins import strictest
 from gateway.consent.facts import AppView
 from gateway.consent.lesser import Portions, lessened
-from gateway.consent.terms import granted_items
+from gateway.consent.terms import granted_items, processors
 from gateway.errors import Refusal
 from gateway.formats import paging, registry
 from gateway.formats.model import Account, Asked, Denied, Granted, Plan, Upstream
@@ -120,6 +120,15 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Acting:
+    """Who may use a token in the app's place: what the log says of it, and why it may not now."""
+
+    actor: str  # of the entry of an access
+    facts: Mapping[str, Any]
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     terms: tuple[Any, ...]  # Standing.terms it was compiled from
     house: House  # with the policies it was compiled from
@@ -128,6 +137,7 @@ class Grant:
     once: bool
     refusal: Refusal | None  # of everything at this organisation
     facts: Mapping[str, Any]
+    acting: Mapping[str, Acting]  # by `Token.acting`: the app's processors, and the person's guardian
     stale: float = math.inf  # epoch second from which on policies may decide otherwise: she comes of age
     parts: tuple[GrantPart, ...] = ()
     items: Mapping[str, GrantedItem] = field(default_factory=dict)
@@ -255,6 +265,7 @@ class Grants:
         if (link.id, link.generation) != terms[3:5] if link else terms[3] is not None:
             return None
         base = _Base(house, found, organisation, app, view, house.clock())
+        base = replace(base, acting=base.others(session))
         carried = found.terms if parts is None else lessened(found.terms, parts)
         items = [item for item in granted_items(carried) if item["organisation"] == organisation]
         if not items or view is None or app is None:
@@ -290,6 +301,7 @@ class _Base:
     organisation: OrganisationView | None
     now: datetime
     pair: str = ""  # names app and person, for identifiers that each app gets others of
+    acting: Mapping[str, Acting] = field(default_factory=dict)
 
     @property
     def agreed(self) -> Mapping[str, Any]:
@@ -304,6 +316,7 @@ class _Base:
             "until": datetime.fromisoformat(valid["until"]),
             "once": valid["max_uses"] == 1,
             "facts": self.facts(),
+            "acting": self.acting,
             "stale": self._stale,
         }
 
@@ -315,6 +328,18 @@ class _Base:
     def _stale(self) -> float:
         born = self.consent.birth_date
         return comes_of_age(born, self.house.settings).timestamp() if born and self._minor else math.inf
+
+    def others(self, session: Session) -> dict[str, Acting]:
+        if self.app is None:
+            return {}
+        named = {name: apps.find(session, name) for name in processors(self.agreed, self.app)}
+        found = {f"app {name}": _processor(name, its) for name, its in named.items() if its is not None}
+        if self._minor and self.consent.guardian:
+            known_as = self.app.reader or self.app.client_id
+            sub = self.house.keys.pairwise(self.consent.guardian, known_as)
+            said = {"guardian": self.consent.guardian, "guardian_name": self.consent.guardian_name}
+            found[f"person {sub}"] = Acting("guardian", said)
+        return found
 
     def refused(self, terms: tuple[Any, ...], refusal: Refusal) -> Grant:
         return Grant(**self.members(terms), refusal=refusal)
@@ -397,6 +422,11 @@ class _Base:
             ),
         )
         return None if decision.permitted else Refusal(decision.reason, "policy", allowed=" ".join(decision.policies))
+
+
+def _processor(name: str, app: AppView) -> Acting:
+    said = {"processor": name, "processor_name": dict(app.name)}
+    return Acting("app", said, None if app.active else Refusal("suspended", "app", name))
 
 
 def _gone(item: Mapping[str, Any], known: list[Account]) -> Refusal | None:

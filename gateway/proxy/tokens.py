@@ -19,7 +19,7 @@ HELD = 20_000  # tokens known at once: some 10 MB
 class Token:
     consent: str
     family: str
-    client: str
+    client: str  # whose grant it is
     organisations: frozenset[str]  # of its audience
     key: str | None  # thumbprint of the key it is bound to (cnf.jkt)
     certificate: str | None  # … or of the certificate (cnf.x5t#S256)
@@ -30,6 +30,7 @@ class Token:
     parts: Portions | None = None  # what alone it carries of what was agreed; None: all of it
     acr: str = ""  # how surely she had signed in; "": not said
     auth_time: int = 0  # … and when, epoch seconds
+    acting: str = ""  # who uses it in the client's place, as `access.acting` says; "": nobody, it was not exchanged
 
 
 class Tokens:
@@ -71,6 +72,7 @@ class Tokens:
         if now >= claims["exp"]:
             raise jose.Malformed("expired")
         bound = claims.get("cnf") or {}
+        client, acting = access.acting(claims)
         try:
             said = claims.get("authorization_details")
             parts = None if said is None else lesser.read(said, self._issuer)
@@ -79,7 +81,7 @@ class Tokens:
         return Token(
             consent=claims["grant_id"],
             family=claims["fam"],
-            client=claims["client_id"],
+            client=client,
             organisations=access.organisations(claims, self._issuer),
             key=bound.get("jkt"),
             certificate=bound.get("x5t#S256"),
@@ -90,4 +92,5 @@ class Tokens:
             scope=str(claims.get("scope", "")),
             acr=str(claims.get("acr", "")),
             auth_time=jose.whole_number(claims, "auth_time") if "auth_time" in claims else 0,
+            acting=acting,
         )

@@ -1,6 +1,7 @@
 """Apache in front of somebody's pages: it lets in whom a token, or a sign-in, says."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,23 @@ def test_a_resource_server_lets_in_by_the_token(
         assert call(address, live[:-8] + "AAAAAAAA").status_code == 401
         assert "let in as basic" in call(address, live).text
         assert call(address, revoked).status_code == revoked_is
+
+
+@pytest.mark.parametrize(("more", "then"), [("", 404), ("&expiry=1", 401)], ids=["as it comes", "with expiry=1"])
+def test_what_a_resource_server_has_asked_it_keeps_unless_it_is_told_not_to(
+    world: World, plays: Plays, tmp_path: Path, more: str, then: int
+) -> None:
+    """mod_oauth2 asks once in five minutes about a token: given back, it lets in all the same."""
+    app = world.app("basic")
+    verify = BY_ASKING.format(issuer=world.gateway, client_id=app.client_id, secret=app.secret) + more
+    with apache(tmp_path / "apache", new_port(), RESOURCE_SERVER.format(verify=verify), world.root.file) as address:
+        token = plays("openid_client_live.mjs", app)["access_token"]
+        assert call(address, token).status_code == 404
+        given_back = httpx2.post(f"{world.gateway}/revoke", data={"token": token}, verify=world.trust,
+                                 auth=(app.client_id, str(app.secret)))  # fmt: skip
+        assert given_back.status_code == 200
+        time.sleep(2.5)
+        assert call(address, token).status_code == then
 
 
 def signed_in(address: str, issuer: str, visits: Visits) -> dict[str, Any]:

@@ -129,3 +129,19 @@ def test_machine(world: World, plays: Plays) -> None:
         "openid_client_credentials.mjs", world.app("machine", **APPS["machine"]), scope="grant_management_query"
     )
     stories.check_machine(seen)
+
+
+def test_a_processor_exchanges_the_token_of_the_app_it_reads_for(world: World, plays: Plays) -> None:
+    """RFC 8693, by the library's generic grant."""
+    exchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+    processor = world.app("processor", **SIGNED, grant_types=["authorization_code", exchange])
+    named = {"name": "Processor", "role": "printing", "country": "FR", "client_id": "processor"}
+    app = world.app("passing-on", token_endpoint_auth_method="none", require_pushed_authorization_requests=False,
+                    recipients=[named])  # fmt: skip
+    held = plays("openid_client_unpushed.mjs", app)["tokens"]
+    seen = plays("openid_client_exchange.mjs", processor, subject=held["access_token"])
+    assert exchange in seen["metadata"]["grant_types_supported"]
+    assert seen["tokens"]["authorization_details"] == held["authorization_details"]
+    assert "refresh_token" not in seen["tokens"] and 0 < seen["tokens"]["expires_in"] <= 300
+    stories.check_read(seen["data"])
+    assert seen["twice"]["error"] == "invalid_request"

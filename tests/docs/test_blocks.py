@@ -44,6 +44,10 @@ ELSEWHERE = {
     ".venv/bin/aval demo --story": "tests/journeys/test_story.py tells it",
     "npm install": "installs from the network; the clients of `make clients` are put in its place",
     "curl --cert": "the demo has no address for certificates; tests/clients/test_clients_profiles.py shows them",
+    "python -m examples.organisations.city_energy": "serves; tests/clients/test_clients_certification.py starts it",
+    "softhsm2-util": "makes a token for the whole machine; tests/cli/test_keys_module.py does it all in a folder",
+    "pkcs11-tool": "as softhsm2-util",
+    "aval keys wrap": "as softhsm2-util",
     "aval compile": "minutes of a C compiler; tests/ops/test_compiled.py runs what it has made, where it has",
 }
 ASKING = {"README.md": "watt-coach", "gateway/docs/apps.md": "my-app"}  # document → the app whose requests it shows

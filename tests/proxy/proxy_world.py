@@ -117,7 +117,12 @@ class World:
             )  # fmt: skip
             directory_changed(session)
 
-    def app(self, client_id: str, purposes: Sequence[str] = ("household-budget", "energy-advice")) -> None:
+    def app(
+        self,
+        client_id: str,
+        purposes: Sequence[str] = ("household-budget", "energy-advice"),
+        recipients: Sequence[Any] = (),
+    ) -> None:
         document = {
             "name": {"fr": client_id, "en": client_id},
             "legal_entity": "An App Ltd",
@@ -129,7 +134,7 @@ class World:
             "redirect_uris": ["https://app.example/callback"],
             "purposes": list(purposes),
             "data": [],
-            "recipients": [],
+            "recipients": list(recipients),
             "logo": None,
         }
         now = self.clock()
@@ -181,6 +186,8 @@ class World:
         once: bool = False,
         days: float = 90,
         purpose: str = "household-budget",
+        recipients: Sequence[Any] = (),
+        capacity: str = "self",
         session: Session | None = None,
     ) -> str:
         now = self.clock()
@@ -189,9 +196,10 @@ class World:
         terms = {
             "consent": consent,
             "version": 1,
-            "acted_by": [{"capacity": "self"}],
+            "acted_by": [{"capacity": capacity}],
             "app": {"client_id": app, "name": {"fr": app, "en": app}},
             "purpose": {"code": purpose, "title": {"fr": purpose, "en": purpose}},
+            "recipients": list(recipients),
             "items": list(items),
             "valid": {"from": now.isoformat(), "until": until.isoformat(), "max_uses": 1 if once else None},
         }

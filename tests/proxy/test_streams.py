@@ -168,6 +168,25 @@ def test_a_stream_of_somebody_else_goes_on_when_the_directory_changes(stream: Ba
     eventually(stream, ("access_outcome", "delivered"))
 
 
+def test_a_running_stream_is_cut_when_the_processor_that_reads_it_is_suspended(stream: Bank) -> None:
+    world, bills = stream.world, f"{stream.app}-bills"
+    named = [{"name": "Bills Ltd", "role": "printing", "country": "FR", "client_id": bills}]
+    world.app(bills)
+    world.app(stream.app, recipients=named)
+    items = [world.item(stream.id, "bank.transactions", ["transaction.date"], [stream.ref])]
+    consent = world.consent(stream.person, stream.app, items, recipients=named)
+    actor = {"act": {"sub": bills}, "grant_client": stream.app}
+    stream.token = world.token(consent, [stream.id], bills, **actor)
+    endless(stream.organisation, 400, pause=0.02)
+    with opened(stream) as connection:
+        connection.recv(1000)
+        world.run("UPDATE app SET status = 'suspended' WHERE client_id = :id", id=bills)
+        size = drained(connection)
+    assert size < 400 * 65536
+    eventually(stream, ("access_outcome", "stopped"))
+    assert all(entry["processor"] == bills for entry in stream.log())
+
+
 def test_a_stream_for_one_use_is_carried_to_its_end(stream: Bank) -> None:
     stream.agrees(once=True)
     endless(stream.organisation, 60, pause=0.02)

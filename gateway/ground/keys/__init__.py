@@ -11,6 +11,7 @@ Only token keys may come and go.
     access   reads our own access tokens       dpop         reads proofs of possession of a token's key
     sealing  values that leave and come back   algorithms   what tokens are signed with
     files    those in the keys folder          sealing_key  where the key-encryption key comes from
+    hardware    … unwrapped by a module (PKCS #11)
     keysets  others' public keys, checked
 
 It knows no row and no person; who has rows of token keys hands them in. Whatever claims to be signed is read here and

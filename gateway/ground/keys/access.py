@@ -11,6 +11,7 @@ from gateway.ground.keys.jose import Malformed
 from gateway.ground.keys.ring import KeyRing
 
 USERINFO = "/userinfo"
+GRANTEE = "grant_client"  # claim of a token that an app's processor uses: the app whose grant it is
 LIMIT = 16 * 1024  # characters; used when a token is made and when it is read
 EARLY_SECONDS = 10  # how far another machine's clock may run ahead
 KIND = jose.TokenKind(types=("at+jwt",), algorithms=("ES256",))
@@ -25,6 +26,7 @@ def read(text: str, keys: KeyRing, public_url: str, now: float, *, waits: bool =
     claims = _verified(text, keys, public_url, now, waits)
     if not all(isinstance(claims.get(name), str) and claims[name] for name in ("grant_id", "fam", "client_id")):
         raise Malformed("consent, family or client")
+    _check_exchanged(claims)
     if not organisations(claims, public_url) and not is_for_userinfo(claims, public_url):
         raise Malformed("audience")
     return claims
@@ -85,6 +87,33 @@ def is_for_userinfo(claims: dict[str, Any], public_url: str) -> bool:
     """Whether what the gateway itself knows of the person may be asked for with it."""
     audience = claims.get("aud")
     return f"{public_url}{USERINFO}" in (audience if isinstance(audience, list) else [audience])
+
+
+def acting(claims: dict[str, Any]) -> tuple[str, str]:
+    """(whose grant it is, who uses it) of a token that `read` has read. The first is a client; the second "" for a
+    token that was not exchanged, else "app " and a client, or "person " and the client's `sub` of a representative."""
+    grantee = claims.get(GRANTEE)
+    actor = claims.get("act", {}).get("sub", "")
+    if not actor:
+        return claims["client_id"], ""
+    return (grantee, f"app {actor}") if grantee else (claims["client_id"], f"person {actor}")
+
+
+def _check_exchanged(claims: dict[str, Any]) -> None:
+    """Of an exchanged token: one actor, and no chain of them (RFC 8693 §4.1). None of it stands in any other token."""
+    if "act" not in claims:
+        if GRANTEE in claims:
+            raise Malformed("of another kind")
+        return
+    actor, grantee = claims["act"], claims.get(GRANTEE)
+    if not isinstance(actor, dict) or actor.keys() != {"sub"} or not _is_text(actor["sub"]):
+        raise Malformed("actor")
+    if grantee is not None and (not _is_text(grantee) or actor["sub"] != claims["client_id"]):
+        raise Malformed("whose grant")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _check_binding(confirmation: object) -> None:

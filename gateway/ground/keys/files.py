@@ -72,6 +72,14 @@ def token_files(folder: Path) -> list[TokenFile]:
     return found
 
 
+def put_wrapped(path: Path, wrapped: bytes) -> None:
+    """Raises Unavailable."""
+    try:
+        _write(path, wrapped.strip() + b"\n")
+    except OSError as error:
+        raise Unavailable(f"keys: {path}: {error.strerror}") from error
+
+
 def watched(folder: Path, sealing: Path | None) -> Iterator[Path]:
     """The files that never change."""
     yield from (folder / LOG, folder / ROOT)

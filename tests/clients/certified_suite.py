@@ -1,0 +1,62 @@
+"""In the place of the conformance suite: its addresses behind TLS on this machine, which keep what they are told."""
+
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.ports import free_port
+from tests.proxy.certificates import Root
+
+
+@dataclass
+class Suite:
+    port: int
+    jwks: dict[str, Any] = field(default_factory=dict)  # what stands at /jwks
+    told: list[tuple[str, str]] = field(default_factory=list)  # (path, body) of every POST
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.port}"
+
+
+@contextmanager
+def suite(root: Root) -> Iterator[Suite]:
+    """With a certificate that `root` has signed."""
+    made = Suite(free_port())
+
+    class Doors(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._say(json.dumps(made.jwks).encode())
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            made.told.append((self.path, body.decode()))
+            self._say(b"")
+
+        def _say(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Not among the output of the tests."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", made.port), Doors)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*root.gives("suite"))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
