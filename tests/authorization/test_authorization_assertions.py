@@ -10,6 +10,7 @@ from authorization_world import CALLBACK, ISSUER, VERIFIER, answered
 from client_keys import EC, KEYS, NEVER, b64
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -145,12 +146,28 @@ def test_a_signature_is_written_in_its_one_canonical_way(keyed):
     assert push(keyed, token).status_code == 201
 
 
-def test_a_public_key_is_not_a_shared_secret(keyed):
-    class Hmac:
-        def sign(self, message):
-            return hmac.digest(json.dumps(KEYS["ES256"].jwk).encode(), message, "sha256")
+def as_files(key):
+    """A public key in every form in which it could be taken for a text."""
+    public = key.key.public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    jwk = json.dumps(key.jwk).encode()
+    return [jwk, json.dumps(key.jwk, separators=(",", ":")).encode(), pem, pem.strip(), der]
 
-    assert refused(push(keyed, assertion(keyed, "HS256", signer=Hmac())))
+
+@pytest.mark.parametrize("hs", ["sha256", "sha384", "sha512"])
+@pytest.mark.parametrize("alg", ["ES256", "PS256", "EdDSA"])
+def test_a_public_key_is_not_a_shared_secret(keyed, alg, hs):
+    class Hmac:
+        def __init__(self, secret):
+            self.secret = secret
+
+        def sign(self, message):
+            return hmac.digest(self.secret, message, hs)
+
+    for secret in as_files(KEYS[alg]):
+        for header in ({}, {"kid": KEYS[alg].jwk["kid"]}):
+            assert refused(push(keyed, assertion(keyed, f"HS{hs[3:]}", header, Hmac(secret))))
 
 
 @pytest.mark.parametrize(

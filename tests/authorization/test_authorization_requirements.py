@@ -28,6 +28,7 @@ from gateway.authorization import rules
 from gateway.consent import deciding
 from gateway.consent.actors import herself
 from gateway.consent.tables import Consent
+from gateway.settings import Settings
 from tests.tokens import claims
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -519,3 +520,10 @@ def test_published_keys_are_long_enough(world):
         bits = len(base64.urlsafe_b64decode(key[of_number] + "==")) * 8
         assert bits >= {"RSA": 2048, "EC": 224, "OKP": 256}[key["kty"]]
         assert not key.keys() & {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+
+
+@pytest.mark.parametrize("url", ["https://gateway.example/aval", "https://gateway.example/a/b", "https://x.example/?a"])
+def test_the_issuer_has_no_path_so_both_addresses_of_the_metadata_are_right(url):
+    """Where there is none, what RFC 8414 inserts and what OpenID Connect appends is the same."""
+    with pytest.raises(ValueError, match="without a path"):
+        Settings(public_url=url)

@@ -86,6 +86,23 @@ def test_a_logout_token_is_no_id_token_here(world, site):
     assert "You will stay here" in page.text and alice.is_signed_in()
 
 
+def test_a_logout_token_opens_nothing_and_proves_nothing(world, site):
+    alice = world.browser(person="alice")
+    alice.id_token()
+    signs_out(alice)
+    (token,) = until(site.tokens)
+    bearer, http = {"authorization": f"Bearer {token}"}, world.browser().http
+    assert http.get("/userinfo", headers=bearer).status_code == 401
+    assert http.get("/grants/x", headers=bearer).status_code == 401
+    assert http.get("/data/anything/at/all", headers=bearer).status_code == 401
+    kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    form = {"grant_type": "client_credentials", "client_assertion_type": kind, "client_assertion": token}
+    assert http.post("/token", data=form).json()["error"] == "invalid_client"
+    hint = http.get("/authorize", params={"client_id": "site", "response_type": "code", "redirect_uri": CALLBACK,
+                                                "scope": "openid", "id_token_hint": token})  # fmt: skip
+    assert "invalid_request" in hint.text and "id_token_hint" in hint.text
+
+
 def test_two_websites_are_told_by_names_of_their_own(world, site):
     other = world.website()
     world.register("other", backchannel_logout_uri=other.address)

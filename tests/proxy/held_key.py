@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 import time
 from typing import Any
 
@@ -40,7 +41,7 @@ class Key:
             "jti": b64(hashlib.sha256(str(time.perf_counter_ns()).encode()).digest()),
             "htm": "GET",
             "htu": bank.world.settings.public_url + bank.path,
-            "iat": int(time.time()),
+            "iat": math.ceil(time.time()),  # in the first second of a gateway an older one is not taken
             "ath": b64(hashlib.sha256(token.encode()).digest()),
             **changed,
         }

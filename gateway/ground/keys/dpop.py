@@ -8,6 +8,7 @@ Whether a proof was used before is remembered here for the data plane, and in th
 """
 
 import hashlib
+import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,7 +73,7 @@ class Replays:
     """
 
     def __init__(self, now: float, since: float) -> None:
-        self.since = int(since)
+        self.since = math.ceil(since)  # `iat` is in whole seconds: one of this very second may have been shown before
         self._turned = now
         self._young: set[bytes] = set()
         self._old: set[bytes] = set()
