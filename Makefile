@@ -97,7 +97,7 @@ apache: ## Debian's Apache with its modules for OAuth, for the tests in tests/cl
 	  || echo "Apache is missing: the tests with it are skipped. As root: apt-get install apache2-bin" \
 	    "libapache2-mod-auth-openidc libapache2-mod-oauth2"
 
-bench: compiled ## side-by-side measurements, as ratios (ONLY=data-plane)
+bench: compiled clients ## side-by-side measurements, as ratios (ONLY=data-plane)
 	@ONLY=$(ONLY) $(PY) -m tests.bench
 
 torture: compiled postgres ## long runs: new random cases, lives of a consent, 500 MB streams, races, faults of many processes
