@@ -282,7 +282,7 @@ def _seed(house: House, now: datetime) -> dict[str, tuple[str, str]]:
     with house.store.write() as session:
         for app in {sharing.app for sharing in SHARINGS.values()}:
             declaration = app_declarations.read(ROOT / "examples" / "apps" / f"{app}.toml")
-            apps.register(session, house.catalogue, declaration, now)
+            apps.register(session, house.catalogue, house.settings, declaration, now)
         for name in ("alice", "bob"):
             new = seeding.prepare(name=name.title(), email=f"{name}@example.org", password=None, today=now.date())
             people[name] = seeding.add_person(session, house.log, house.settings, new, now).id
@@ -361,7 +361,7 @@ def _item(catalogue: Catalogue, organisation: str, dataset: str, fields: tuple[s
         records_max=None,
         necessity="required",
         reason={"fr": "Pour mesurer.", "en": "To measure."},
-        sensitivity=catalogue.sensitivity(dataset, named),
+        sensitivity=catalogue.sensitivity(catalogue.datasets[dataset], named),
     )
 
 
