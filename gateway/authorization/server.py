@@ -313,9 +313,9 @@ class _OwnTokens:
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> Held | HeldByClient | None:
         ctx = self.server.ctx
-        refresh: RefreshToken | None = families.find_refresh(ctx.session, token_string)
-        if refresh is not None:
-            return Held(ctx.session.get_one(TokenFamily, refresh.family_id), refresh)
+        if "." not in token_string:  # an access token has three parts (RFC 7515 §7.1), a refresh token has one
+            refresh: RefreshToken | None = families.find_refresh(ctx.session, token_string)
+            return Held(ctx.session.get_one(TokenFamily, refresh.family_id), refresh) if refresh else None
         read = token_string, ctx.house.keys, ctx.house.settings.public_url, ctx.now
         own = client_tokens.read(*read)
         if own is not None:
