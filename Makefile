@@ -111,6 +111,10 @@ torture: compiled postgres ## long runs: new random cases, lives of a consent, 5
 	RUNS=500 ENGINE=postgres TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_terms_machine.py \
 	  tests/security/test_state_machine.py
 
+ROUNDS ?= 200
+races: venv postgres ## twenty at once with one code, token, request, proof: once each, on both engines (ROUNDS=200)
+	AVAL_INTERPRETED=1 ROUNDS=$(ROUNDS) $(PYTEST) -s tests/races
+
 docs: venv ## write the reference again from the code, and the page of requirements from tests/requirements
 	@.venv/bin/aval reference > gateway/docs/reference.md
 	@$(PY) -m tests.requirements > gateway/docs/requirements.md
@@ -126,4 +130,4 @@ lock: venv ## resolve requirements.lock again, and the clients' package-lock.jso
 clean: ## remove the environment and the demo's data
 	rm -rf .venv .demo
 
-.PHONY: help venv compiled demo story check test test-again browser postgres clients apache bench torture docs lock clean
+.PHONY: help venv compiled demo story check test test-again browser postgres clients apache bench torture races docs lock clean

@@ -123,7 +123,7 @@ def aval(group: Group, town: Town, name: str, *, profile: Path | None = None) ->
 
     def fill(person: int) -> Fill:
         chosen = town.chosen(CLIENT, names[person])
-        return lambda action, fields: {**fields, **chosen} if action.startswith("/consent/") else None
+        return lambda _action, fields: {**fields, **chosen} if "seen" in fields else None
 
     return Side(
         name,

@@ -92,6 +92,17 @@ class Town:
     signed_in: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
 
+    def agrees(self, app: str, person: str) -> "Fill":
+        """What she sends on the pages of a request: she says yes, or goes on with what she agreed to before."""
+        chosen = self.chosen(app, person)
+
+        def fill(action: str, fields: Mapping[str, str]) -> Mapping[str, str] | None:
+            if "seen" in fields:  # the whole screen; beside "go on" there is a form that only refuses
+                return {**fields, **chosen}
+            return fields if action == "/authorize/continue" else None
+
+        return fill
+
     @property
     def home(self) -> str:
         return self.house.settings.public_url
@@ -251,13 +262,21 @@ class Answer:
 
 class Http:
     """One kept connection to the server at `port` of this machine, which believes to be called at `home`. Cookies are
-    kept as a browser keeps them. Not for two threads at once."""
+    kept as a browser keeps them. Not for two threads at once. `network`: the address that the call comes from, one of
+    127.0.0.0/8: what is counted for one is not counted for another."""
 
-    def __init__(self, port: int, home: str, cookie: str = "") -> None:
+    def __init__(self, port: int, home: str, cookie: str = "", network: str = "127.0.0.1") -> None:
         self.home = home
         self._host = urlsplit(home).netloc
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self.cookies = dict([cookie.split("=", 1)] if cookie else [])
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60, source_address=(network, 0))
+        self.cookies: dict[str, str] = {}
+        self.has(cookie)
+
+    def has(self, cookie: str) -> None:
+        """From now on this is one of its cookies, as `name=value`."""
+        if cookie:
+            name, _, value = cookie.partition("=")
+            self.cookies[name] = value
 
     def close(self) -> None:
         self._connection.close()
@@ -292,14 +311,20 @@ class Http:
 
 
 _BROWSER = {"accept": "text/html", "accept-language": "en"}
+
+
+class Stuck(Exception):
+    """A page that leads no further: its status and text."""
+
+
 Fill = Callable[[str, Mapping[str, str]], Mapping[str, str] | None]
 
 
 def walk(browser: Http, address: str, fill: Fill, callback: str = CALLBACK) -> dict[str, str]:
     """Open an address and follow it to the app's: what the app is told there.
 
-    `fill`: (action, fields) of a form → what to send; None: it is not the form to send. Raises LookupError where a page
-    leads no further.
+    `fill`: (action, fields) of a form → what to send; None: it is not the form to send. Raises Stuck where a page leads
+    no further.
     """
     answer = browser.get(address, **_BROWSER)
     for _ in range(20):
@@ -311,7 +336,7 @@ def walk(browser: Http, address: str, fill: Fill, callback: str = CALLBACK) -> d
             answer = browser.get(address, **_BROWSER)
         else:
             answer = _submitted(browser, address, answer, fill)
-    raise LookupError("twenty pages, and no end")
+    raise Stuck(0, "twenty pages, and no end")
 
 
 def _submitted(browser: Http, address: str, page: Answer, fill: Fill) -> Answer:
@@ -319,7 +344,7 @@ def _submitted(browser: Http, address: str, page: Answer, fill: Fill) -> Answer:
         filled = fill(action, fields)
         if filled is not None:
             return browser.post(action or address, filled, **_BROWSER)
-    raise LookupError(f"{page.status}: {page.text[:1500]}")
+    raise Stuck(page.status, page.text[:1500])
 
 
 def _refreshes(page: str) -> str | None:
