@@ -31,7 +31,7 @@ CALLERS = 8
 ROUND_SECONDS = 1.5
 ROUNDS = 8
 WARM_ROUNDS = 1
-PROFILE_SECONDS = 8.0
+PROFILE_SECONDS, WARM_SECONDS = 8.0, 3.0
 PROVIDER = "oidc-provider"
 
 
@@ -184,7 +184,7 @@ def _profiled(group: Group, say: Say, kind: Kind) -> int:
     written = group.folder / "profile"
     side = token_sides.aval(group, town, "aval", profile=written)
     crew = Crew(side, kind.made(side), ())
-    crew.round(ROUND_SECONDS)
+    crew.round(WARM_SECONDS)
     os.kill(side.pid, signal.SIGUSR1)
     say(f"{PROFILE_SECONDS} s of {kind.name}")
     _, rate, _ = crew.round(PROFILE_SECONDS)
