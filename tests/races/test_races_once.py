@@ -6,6 +6,7 @@ ROUNDS=200 makes the long run (`make races`); each round has a network of its ow
 
 import json
 import os
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -21,10 +22,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.ground.keys import fresh
 from tests.worlds import served
-from tests.worlds.served import CALLBACK, DEVICE, VERIFIER, Http, Stuck, Town
+from tests.worlds.served import CALLBACK, CIBA, DEVICE, VERIFIER, Http, Stuck, Town
 
 ROUNDS = int(os.environ.get("ROUNDS") or 5)
 AT_ONCE = 20
+ASKED = 8  # times that one person is asked by an app
 SHOWN = 20  # rounds from one word on the terminal to the next
 PROCESSES = {"sqlite": 1, "postgres": 2}
 
@@ -38,6 +40,7 @@ class Street:
     town: Town
     ports: Sequence[int]
     network: str = "127.0.0.1"
+    asked: str = "alice"  # who has not been asked too often yet
     opened: list[Http] = field(default_factory=list)
 
     def http(self, at: int = 0, person: str = "") -> Http:
@@ -60,6 +63,13 @@ class Street:
     def code(self, app: str) -> str:
         """Alice has agreed."""
         return served.walk(self.http(person="alice"), self.pushed(app), self.town.agrees(app, "alice"))["code"]
+
+    def agreed(self, browser: Http, app: str, address: str, person: str = "alice") -> None:
+        """She has, on the whole screen of a request after which no app waits for her browser."""
+        page = browser.get(f"{address}&change=1", accept="text/html")
+        action, fields = next(form for form in served.forms(page.text) if "seen" in form[1])
+        answer = browser.post(action, fields | self.town.chosen(app, person), accept="text/html")
+        assert browser.get(answer.headers["location"], accept="text/html").status == 200
 
     def proof_of(self, app: str) -> dict[str, str]:
         """The header by which an app proves who it is; a public one has none."""
@@ -87,7 +97,7 @@ def street(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         cluster = request.getfixturevalue("postgres")
         cluster.create(name)
         database = cluster.url(name)
-    town = served.prepared(folder / "town", database, people=2, fsync=False)
+    town = served.prepared(folder / "town", database, people=2 + -(-ROUNDS // ASKED), fsync=False)
     with served.serving(town, PROCESSES[engine]) as ports:
         yield Street(town, ports)
     if database:
@@ -158,12 +168,24 @@ def device_code(street: Street) -> tuple[Act, Callable[[list[Any]], int]]:
     page = browser.get(f"/device?user_code={told['user_code']}", accept="text/html")
     fields = next(fields for _, fields in served.forms(page.text) if "user_code" in fields)
     entered = browser.post("/device", fields | {"user_code": told["user_code"]}, accept="text/html")
-    page = browser.get(f"{entered.headers['location']}&change=1", accept="text/html")
-    action, fields = next(form for form in served.forms(page.text) if form[0].startswith("/consent/"))
-    agreed = browser.post(action, fields | street.town.chosen("meter", "alice"), accept="text/html")
-    assert browser.get(agreed.headers["location"], accept="text/html").status == 200
+    street.agreed(browser, "meter", entered.headers["location"])
     form = {"client_id": "meter", "grant_type": DEVICE, "device_code": told["device_code"]}
     return lambda _at, http: http.post("/token", form), lambda answers: len(_given(answers))
+
+
+def auth_req_id(street: Street) -> tuple[Act, Callable[[list[Any]], int]]:
+    """CIBA Core §10.1: the same of a request that waited in her inbox."""
+    form = {"scope": "openid", "login_hint": f"{street.asked}@example.org"}
+    form["authorization_details"] = street.town.asked()
+    begun = street.http().post("/bc-authorize", form, **street.proof_of("till"))
+    assert begun.status == 200, begun.text
+    browser = street.http(person=street.asked)
+    inbox = browser.get("/sharings", accept="text/html").text
+    led = browser.get(re.findall(r'href="(/requests/[^"]+)"', inbox)[0], accept="text/html")
+    street.agreed(browser, "till", led.headers["location"], street.asked)
+    form = {"grant_type": CIBA, "auth_req_id": begun.json()["auth_req_id"]}
+    shown = street.proof_of("till")
+    return lambda _at, http: http.post("/token", form, **shown), lambda answers: len(_given(answers))
 
 
 def dpop_proof(street: Street) -> tuple[Act, Callable[[list[Any]], int]]:
@@ -177,12 +199,13 @@ def dpop_proof(street: Street) -> tuple[Act, Callable[[list[Any]], int]]:
     return lambda _at, http: http.post("/token", form, **shown), lambda answers: len(_given(answers))
 
 
-# How many may win: (at least, at most). An auth_req_id (CIBA) will be a row here when there is one.
+# How many may win: (at least, at most).
 RACES = {
     code: (1, 1),
     refresh_token: (1, 1),
     request_uri: (0, 1),  # of the two people each may be in the other's way
     device_code: (1, 1),
+    auth_req_id: (1, 1),
     dpop_proof: (1, 1),
 }
 
@@ -207,6 +230,7 @@ def test_of_twenty_who_come_with_it_at_once_one_wins(
     with ThreadPoolExecutor(AT_ONCE) as threads:
         for number in range(ROUNDS):
             street.network = f"127.{1 + list(RACES).index(race)}.{number // 250}.{1 + number % 250}"
+            street.asked = list(street.town.people)[2 + number // ASKED]
             act, won = race(street)
             winners = won(at_once(threads, street, act))
             street.over()

@@ -4,7 +4,8 @@
     with serving(town, 2) as ports: …           # `aval serve`, so many processes
     Http(ports[0], town.home)                   # one connection to one of them
 
-The apps: `meter` is public, so that its refresh tokens rotate; `worker` proves who it is by a secret.
+The apps: `meter` is public, so that its refresh tokens rotate; `worker` proves who it is by a secret; `till` asks
+people who are not there (CIBA).
 """
 
 import base64
@@ -42,6 +43,7 @@ CALLBACK = "http://localhost:8411/callback"
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+CIBA = "urn:openid:params:grant-type:ciba"
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 _WORDS = {"fr": "Pour vous.", "en": "For you."}
@@ -79,6 +81,14 @@ _APPS: dict[str, dict[str, Any]] = {
     "worker": {
         "token_endpoint_auth_method": "client_secret_basic",
         "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
+    },
+    "till": {
+        "token_endpoint_auth_method": "client_secret_basic",
+        "grant_types": [CIBA, "authorization_code", "refresh_token"],
+        "backchannel_token_delivery_mode": "poll",
+        "purposes": ["energy-advice", "sign-in"],
+        "scope": "openid",
+        "asks_anybody": True,
     },
 }
 
@@ -184,7 +194,7 @@ def prepared(folder: Path, database_url: str = "", people: int = 1, *, fsync: bo
         )
     with house.store.write() as session:
         for name, more in _APPS.items():
-            document = apps.declaration(name, **_WANTED, **more)
+            document = apps.declaration(name, **_WANTED | more)
             declared = declare.parse(document, Path("app.toml"))
             _, secret = verbs.register(session, house.catalogue, house.settings, declared, now)
             town.secrets[name] = secret or ""
