@@ -106,7 +106,7 @@ module: venv ## SoftHSM and python-pkcs11, for the tests of the sealing key behi
 	@$(PY) -c 'import pkcs11' 2>/dev/null || $(PY) -m pip install --quiet --disable-pip-version-check \
 	  --no-build-isolation --editable '.[pkcs11]' || echo "python-pkcs11 is missing: the tests with it are skipped"
 
-bench: compiled ## side-by-side measurements, as ratios (ONLY=data-plane)
+bench: compiled clients ## side-by-side measurements, as ratios (ONLY=data-plane)
 	@ONLY=$(ONLY) $(PY) -m tests.bench
 
 torture: compiled postgres ## long runs: new random cases, lives of a consent, 500 MB streams, races, faults of many processes
@@ -119,6 +119,10 @@ torture: compiled postgres ## long runs: new random cases, lives of a consent, 5
 	KILLS=1000 ENGINE=postgres $(PY) -m pytest -q -s --timeout 36000 tests/journeys/test_journeys_killed.py
 	RUNS=500 ENGINE=postgres TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_terms_machine.py \
 	  tests/security/test_state_machine.py
+
+ROUNDS ?= 200
+races: venv postgres ## twenty at once with one code, token, request, proof: once each, on both engines (ROUNDS=200)
+	AVAL_INTERPRETED=1 ROUNDS=$(ROUNDS) $(PYTEST) -s tests/races
 
 docs: venv ## write the reference again from the code, and the page of requirements from tests/requirements
 	@.venv/bin/aval reference > gateway/docs/reference.md
@@ -135,4 +139,4 @@ lock: venv ## resolve requirements.lock again, and the clients' package-lock.jso
 clean: ## remove the environment and the demo's data
 	rm -rf .venv .demo
 
-.PHONY: help venv compiled demo story check test test-again browser postgres clients apache bench torture docs lock clean
+.PHONY: help venv compiled demo story check test test-again browser postgres clients apache bench torture races docs lock clean

@@ -57,7 +57,7 @@ from gateway.ground.store.tables import directory_generation
 from gateway.ground.store.threads import Trouble
 from gateway.ground.store.together import Together
 from gateway.ground.web import documents, problems
-from gateway.ground.web.doors import Door, otherwise, route
+from gateway.ground.web.doors import Direct, Door, otherwise, route
 from gateway.ground.web.templates import STATIC
 from gateway.ground.web.translations import Translations
 from gateway.house import House
@@ -213,7 +213,7 @@ class Application:
         routes = [route(door, house, identify) for door in doors(house)]
         unrouted = otherwise(house, identify)
         self._pages = Starlette(
-            routes=[*routes, Mount("/static", _Static(directory=STATIC))],
+            routes=[Direct(routes), *routes, Mount("/static", _Static(directory=STATIC))],
             exception_handlers={404: unrouted, 405: unrouted, Exception: unrouted},
             lifespan=self._lifespan,
         )

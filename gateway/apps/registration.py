@@ -1,21 +1,36 @@
-"""What an app has registered about itself as an OAuth client, by the names of RFC 7591, read from its row."""
+"""What an app has registered about itself as an OAuth client, by the names of RFC 7591, read from its row.
 
+The row is read at every call, so that what an operator or the app changes holds from the next one on. What follows from
+the same row is remembered, by the hash of its texts.
+"""
+
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from sqlmodel import Session
+
 from gateway.apps.profiles import DEFAULT, PROFILES, Profile
 from gateway.apps.tables import App
+from gateway.ground.keys import hashed
+from gateway.ground.store import raw
 
 GRANTS = ("authorization_code", "refresh_token")  # of an app that does not say
+REMEMBERED = 4096  # registrations at most
+# All that a registration follows from.
+_COLUMNS = ("client_id", "status", "auth_method", "secret_sha256")
+_ROW = f"SELECT {', '.join(_COLUMNS)}, metadata, jwks_read FROM app WHERE client_id = ?"
+_remembered: dict[tuple[Any, ...], "Registration"] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
     client_id: str
-    active: bool
+    status: str  # active | suspended | deleted
     auth_method: str
+    secret_sha256: str | None
     profile: Profile
     native: bool
     redirect_uris: tuple[str, ...]
@@ -48,6 +63,10 @@ class Registration:
         return frozenset(filter(None, named))
 
     @property
+    def active(self) -> bool:
+        return self.status == "active"
+
+    @property
     def public(self) -> bool:
         return self.auth_method == "none"
 
@@ -59,14 +78,32 @@ def scopes_of(said: Mapping[str, Any]) -> tuple[str, ...]:
     return ("openid", "profile", "email") if "sign-in" in said["purposes"] else ()
 
 
+def found(session: Session, client_id: str) -> Registration | None:
+    """The app of this client_id as its row is now; None: there is none."""
+    row = raw(session).execute(_ROW, (client_id,)).fetchone()
+    if row is None:
+        return None
+    *said, declared, jwks = row
+    key = (*said, hashed(declared), hashed(jwks or ""))
+    known = _remembered.get(key)
+    if known is None:
+        read = {"metadata_": json.loads(declared), "jwks_read": json.loads(jwks or "null")}
+        known = registration(App(**dict(zip(_COLUMNS, said, strict=True)), **read))
+        if len(_remembered) >= REMEMBERED:
+            _remembered.clear()
+        _remembered[key] = known
+    return known
+
+
 def registration(row: App) -> Registration:
     said: Mapping[str, Any] = row.metadata_
     profile = PROFILES[said.get("profile", DEFAULT)]
     pushes = said.get("require_pushed_authorization_requests")
     return Registration(
         client_id=row.client_id,
-        active=row.status == "active",
+        status=row.status,
         auth_method=row.auth_method,
+        secret_sha256=row.secret_sha256,
         profile=profile,
         native=said["application_type"] == "native",
         redirect_uris=tuple(said["redirect_uris"]),

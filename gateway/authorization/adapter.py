@@ -77,15 +77,15 @@ class Code:
 class Refresh:
     """A refresh token, with the methods Authlib calls."""
 
-    def __init__(self, row: RefreshToken, scope: str) -> None:
+    def __init__(self, row: RefreshToken, family: TokenFamily) -> None:
         self.row = row
-        self._scope = scope
+        self.family = family
 
     def check_client(self, client: Client) -> bool:
         return bool(self.row.client_id == client.client_id)
 
     def get_scope(self) -> str:
-        return self._scope
+        return self.family.scope
 
 
 class Held:

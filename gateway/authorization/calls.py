@@ -41,17 +41,18 @@ class EndpointCall:
     _grant: Consent | None = None
     granted: "GrantedFamily | None" = None  # what the access token of the call stands on
     _app: App | None = None
+    _client: Registration | None = None
 
     @property
     def app(self) -> App:
-        """The client. Only after the step that finds it."""
+        """The client's row. Only after the step that finds the client."""
         if self._app is None:
-            raise RuntimeError("no step has found the client")
+            self._app = self.ctx.session.get_one(App, self.client.client_id)
         return self._app
 
     @app.setter
     def app(self, app: App) -> None:
-        self._app = app
+        self._app, self._client = app, registration(app)
 
     @property
     def grant(self) -> Consent:
@@ -66,7 +67,14 @@ class EndpointCall:
 
     @property
     def client(self) -> Registration:
-        return registration(self.app)
+        """The client, as it is registered. Only after the step that finds it."""
+        if self._client is None:
+            raise RuntimeError("no step has found the client")
+        return self._client
+
+    @client.setter
+    def client(self, client: Registration) -> None:
+        self._client = client
 
 
 EndpointStep = Callable[[EndpointCall], Response | None]

@@ -20,9 +20,9 @@ from urllib.parse import unquote_plus
 from sqlalchemy import case, or_
 from sqlmodel import Session, col
 
-from gateway.apps import certificates
+from gateway.apps import certificates, registration
 from gateway.apps.profiles import BY_CERTIFICATE, BY_SECRET
-from gateway.apps.registration import registration
+from gateway.apps.registration import Registration
 from gateway.apps.tables import App
 from gateway.authorization import assertions, rules
 from gateway.authorization.rules import Refused
@@ -31,8 +31,10 @@ from gateway.errors import TooMany
 from gateway.ground.http.client_certificates import ClientCertificate
 from gateway.ground.keys import hashed, same
 from gateway.ground.keys.strict import is_text
-from gateway.ground.store import insert, turn, turn_beside
+from gateway.ground.store import insert, raw, turn, turn_beside
 
+# Asked at every call.
+_FAILED = "SELECT count FROM failedauthentication WHERE id = ? AND minute = ?"
 _NOBODY = "0" * 64  # compared with when the app is unknown, so that it takes as long as a wrong secret
 
 
@@ -54,16 +56,16 @@ class _Credentials:
     proof: str = ""
 
 
-def authenticate(session: Session, presented: Presented, public_url: str, now: datetime) -> App:
+def authenticate(session: Session, presented: Presented, public_url: str, now: datetime) -> Registration:
     """The app that makes the call. Raises Refused (invalid_client, invalid_request, unauthorized_client) or TooMany."""
     credentials = _credentials(presented)
-    app = find(session, credentials.client_id)
-    key = hashed(f"{credentials.client_id if app else ''}\n{presented.network}")
+    client = _registered(session, credentials.client_id)
+    key = hashed(f"{credentials.client_id if client else ''}\n{presented.network}")
     minute = int(now.timestamp()) // 60
     too_many = TooMany("client authentication", retry_after=60 - int(now.timestamp()) % 60)
     if _used_up(session, key, minute):
         raise too_many
-    if not _proved(session, app, credentials, presented, public_url, now) or app is None:
+    if not _proved(session, client, credentials, presented, public_url, now) or client is None:
         turn(session, f"client {key}")
         if not _counted(session, key, minute, rules.FAILURES_A_MINUTE):
             raise too_many
@@ -71,11 +73,11 @@ def authenticate(session: Session, presented: Presented, public_url: str, now: d
     if credentials.method != "none" and turn_beside(session, f"client {key}") and _used_up(session, key, minute):
         raise too_many
     claimed = presented.form.get("client_id")
-    if claimed is not None and claimed != app.client_id:
+    if claimed is not None and claimed != client.client_id:
         raise Refused("invalid_client", "client_id names another client.", status=401)
-    if app.status != "active":
+    if not client.active:
         raise Refused("unauthorized_client", "This client is suspended.", reason="suspended")
-    return app
+    return client
 
 
 def find(session: Session, client_id: str) -> App | None:
@@ -84,23 +86,34 @@ def find(session: Session, client_id: str) -> App | None:
     return row if row and row.status != "deleted" else None
 
 
+def _registered(session: Session, client_id: str) -> Registration | None:
+    """The same, without its row."""
+    client = registration.found(session, client_id) if is_text(client_id) else None
+    return client if client and client.status != "deleted" else None
+
+
 def _used_up(session: Session, key: str, minute: int) -> bool:
-    failed = session.get(FailedAuthentication, key, populate_existing=True)
-    return failed is not None and failed.minute == minute and failed.count >= rules.FAILURES_A_MINUTE
+    failed = raw(session).execute(_FAILED, (key, minute)).fetchone()
+    return failed is not None and failed[0] >= rules.FAILURES_A_MINUTE
 
 
 def _proved(
-    session: Session, app: App | None, shown: _Credentials, presented: Presented, public_url: str, now: datetime
+    session: Session,
+    client: Registration | None,
+    shown: _Credentials,
+    presented: Presented,
+    public_url: str,
+    now: datetime,
 ) -> bool:
     if shown.method in BY_SECRET:
-        kept = app.secret_sha256 if app else None
-        return same(hashed(shown.proof), kept or _NOBODY) and app is not None and app.auth_method == shown.method
-    if app is not None and shown.method == "none" and app.auth_method in BY_CERTIFICATE:
-        return certificates.prove(app, presented.certificate)
-    if app is None or app.auth_method != shown.method:
+        kept = client.secret_sha256 if client else None
+        return same(hashed(shown.proof), kept or _NOBODY) and client is not None and client.auth_method == shown.method
+    if client is not None and shown.method == "none" and client.auth_method in BY_CERTIFICATE:
+        return certificates.prove(session.get_one(App, client.client_id), presented.certificate)
+    if client is None or client.auth_method != shown.method:
         return False
     if shown.method == "private_key_jwt":
-        return assertions.proves(session, shown.proof, registration(app), public_url, presented.path, now)
+        return assertions.proves(session, shown.proof, client, public_url, presented.path, now)
     return shown.method == "none"
 
 

@@ -155,5 +155,6 @@ def may_change_grant(session: Session, row: AuthorizationRequest, facts: Facts, 
 def agreed_before(session: Session, row: AuthorizationRequest, person: str, now: datetime) -> Consent | None:
     """A live consent whose request was exactly the same: registration of the app, data, purpose and limits.
     The person is asked about any other request."""
-    found = session.exec(select(Consent).where(Consent.person_id == person, Consent.app_id == row.client_id))
+    running = Consent.person_id == person, Consent.app_id == row.client_id, Consent.state == State.ACTIVE
+    found = session.exec(select(Consent).where(*running))
     return next((one for one in found if one.asked == row.ask and deciding.is_live(one, now)), None)

@@ -43,7 +43,7 @@ from gateway.authorization.rules import Refused
 from gateway.authorization.tables import AuthorizationRequest, RefreshToken, TokenFamily
 from gateway.consent import deciding
 from gateway.consent.tables import Consent
-from gateway.ground.keys import fresh, same
+from gateway.ground.keys import access, fresh, jose, same
 from gateway.ground.keys.jose import encoded
 from gateway.ground.web import answers
 from gateway.ground.web.context import Context
@@ -239,8 +239,11 @@ class RefreshGrant(RefreshTokenGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 
     def authenticate_refresh_token(self, refresh_token: str) -> Refresh | None:
-        row = families.find_refresh(self.server.ctx.session, refresh_token)
-        return Refresh(row, _scope_of(self.server.ctx, row)) if row and row.expires_at > self.server.ctx.now else None
+        ctx: Context = self.server.ctx
+        row = families.find_refresh(ctx.session, refresh_token)
+        if row is None or row.expires_at <= ctx.now:
+            return None
+        return Refresh(row, ctx.session.get_one(TokenFamily, row.family_id))
 
     def authenticate_user(self, refresh_token: Refresh) -> Given:
         """What the family stands on now. A public client's token is spent here, before minting.
@@ -249,7 +252,7 @@ class RefreshGrant(RefreshTokenGrant):
         """
         ctx: Context = self.server.ctx
         call: EndpointCall = self.server.call
-        family = ctx.session.get_one(TokenFamily, refresh_token.row.family_id)
+        family = refresh_token.family
         if family.jkt and family.jkt != call.binding.jkt:  # RFC 9449 §5: of a public client
             raise Refused("invalid_dpop_proof", "The refresh token is bound to another key.")
         tokens.check_target(call.form.get("resource", ""), family.resource)
@@ -270,10 +273,6 @@ class RefreshGrant(RefreshTokenGrant):
 
     def revoke_old_credential(self, refresh_token: Refresh) -> None:
         """Nothing: `authenticate_user` has already spent it, before the new one was made."""
-
-
-def _scope_of(ctx: Context, token: RefreshToken) -> str:
-    return ctx.session.get_one(TokenFamily, token.family_id).scope
 
 
 class ClientGrant(ClientCredentialsGrant):
@@ -328,16 +327,18 @@ class _OwnTokens:
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> Held | HeldByClient | None:
         ctx = self.server.ctx
-        refresh: RefreshToken | None = families.find_refresh(ctx.session, token_string)
-        if refresh is not None:
-            return Held(ctx.session.get_one(TokenFamily, refresh.family_id), refresh)
-        read = token_string, ctx.house.keys, ctx.house.settings.public_url, ctx.now
-        own = client_tokens.read(*read)
-        if own is not None:
-            return HeldByClient(own)
-        claims = tokens.read(*read)
-        family = tokens.family_of(ctx.session, claims) if claims else None
-        return Held(family, claims) if claims and family else None
+        if "." not in token_string:  # an access token has three parts (RFC 7515 §7.1), a refresh token has one
+            refresh: RefreshToken | None = families.find_refresh(ctx.session, token_string)
+            return Held(ctx.session.get_one(TokenFamily, refresh.family_id), refresh) if refresh else None
+        read = token_string, ctx.house.keys, ctx.house.settings.public_url, ctx.now.timestamp()
+        try:
+            claims, own = access.read_either(*read)
+        except jose.Malformed:
+            return None
+        if own:
+            return HeldByClient(claims)
+        family = tokens.family_of(ctx.session, claims)
+        return Held(family, claims) if family else None
 
 
 class Revocation(_OwnTokens, RevocationEndpoint):

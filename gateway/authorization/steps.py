@@ -52,7 +52,7 @@ def authenticate_client(call: EndpointCall) -> None:
         path=ctx.request.url.path,
         certificate=client_certificate(ctx.request),
     )
-    call.app = clients.authenticate(ctx.session, shown, settings.public_url, ctx.now)
+    call.client = clients.authenticate(ctx.session, shown, settings.public_url, ctx.now)
 
 
 def count_unauthenticated(call: EndpointCall) -> None:
@@ -60,7 +60,7 @@ def count_unauthenticated(call: EndpointCall) -> None:
     if call.client.public:
         ctx = call.ctx
         network = client_network(ctx.request, ctx.house.settings)
-        clients.count_request(ctx.session, call.app.client_id, network, ctx.now)
+        clients.count_request(ctx.session, call.client.client_id, network, ctx.now)
 
 
 def check_confidential(call: EndpointCall) -> None:
@@ -81,7 +81,7 @@ def _is_for_nothing(call: EndpointCall) -> bool:
         return False
     session, form = call.ctx.session, call.form
     if form.get("grant_type") == "authorization_code":
-        return requests.by_code(session, form.get("code", ""), call.app.client_id) is None
+        return requests.by_code(session, form.get("code", ""), call.client.client_id) is None
     return form.get("grant_type") == "refresh_token" and find_refresh(session, form.get("refresh_token", "")) is None
 
 

@@ -29,6 +29,7 @@ from gateway.policy import Policies
 
 READ_AT_ONCE = 1000  # of the ids of all sharings
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+_TERMS = "SELECT json FROM terms WHERE consent_id = ? AND version = ?"
 
 
 def agree(session: Session, house: House, agreement: Agreement, now: datetime) -> Refusal | None:
@@ -207,8 +208,12 @@ def keep_only(
 
 def current(session: Session, consent: Consent) -> dict[str, Any] | None:
     """The terms in force; None when nobody has agreed yet."""
-    row = session.get(Terms, (consent.id, consent.version)) if consent.version else None
-    return json.loads(row.json_) if row else None
+    if not consent.version:
+        return None
+    if session.autoflush:  # terms are never changed, but they may be new
+        session.flush()
+    row = raw(session).execute(_TERMS, (consent.id, consent.version)).fetchone()
+    return json.loads(row[0]) if row else None
 
 
 def is_over(consent: Consent, now: datetime) -> bool:

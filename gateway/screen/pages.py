@@ -260,11 +260,11 @@ def _show(ctx: Context, showing: Showing, resume: str, status: int = 200, *, lat
         kept = _offered(showing.ask, showing.durations, showing.accounts, showing.shareable, drafted)
         showing = replace(showing, chosen=kept or contents.first_marks(showing))
     shown = contents.facts(house.catalogue, house.settings, showing, ctx.language, ctx.now)
-    html = rendering.text(shown, ctx.language, house.translations.of(ctx.language))
+    html, text_sha256 = rendering.hashed_text(shown, ctx.language, house.translations.of(ctx.language))
     seen = ScreenSeen(
         at=ctx.now.isoformat(),
         language=ctx.language,
-        text_sha256=rendering.sha256(html),
+        text_sha256=text_sha256,
         redirect_host=showing.redirect_host,
         redirect_scheme=showing.redirect_scheme,
         chosen=shown["chosen"],

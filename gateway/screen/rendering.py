@@ -6,6 +6,7 @@ the evidence.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from functools import cache
 from gettext import NullTranslations
@@ -20,6 +21,8 @@ from gateway.ground.web import templates, translations
 
 TEMPLATE = "screen/_terms.html"
 ROOMS = ("consent", "screen")  # whose translations the template uses
+REMEMBERED = 10_000  # hashes at most
+_remembered: dict[tuple[str, str, NullTranslations], str] = {}
 
 
 def text(shown: Mapping[str, Any], language: str, texts: NullTranslations) -> Markup:
@@ -28,8 +31,22 @@ def text(shown: Mapping[str, Any], language: str, texts: NullTranslations) -> Ma
     return Markup(_environment(texts).get_template(TEMPLATE).render(shown=shown, say=say, lang=language))
 
 
+def hashed_text(shown: Mapping[str, Any], language: str, texts: NullTranslations) -> tuple[Markup, str]:
+    """That HTML and its hash. Of what is shown to a person hashes alone are remembered, until she answers."""
+    html = text(shown, language, texts)
+    if len(_remembered) >= REMEMBERED:
+        _remembered.clear()
+    _remembered[_facts(shown), language, texts] = found = sha256(html)
+    return html, found
+
+
 def text_hash(shown: Mapping[str, Any], language: str, texts: NullTranslations) -> str:
-    return sha256(text(shown, language, texts))
+    """The hash alone."""
+    return _remembered.get((_facts(shown), language, texts)) or hashed_text(shown, language, texts)[1]
+
+
+def _facts(shown: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(shown, sort_keys=True))
 
 
 def sha256(html: str) -> str:

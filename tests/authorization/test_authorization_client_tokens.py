@@ -4,7 +4,9 @@ import pytest
 from authorization_world import ISSUER
 from client_keys import EC, KEYS, jws, proof, thumbprint
 
-from gateway.ground.keys import access
+from gateway.apps.tables import App
+from gateway.authorization.rules import ASSERTION_TYPE
+from gateway.ground.keys import access, fresh, hashed
 from gateway.ground.keys.jose import Malformed
 from tests.tokens import claims
 
@@ -134,3 +136,42 @@ def test_the_metadata_tells_grant_and_scopes(world):
     said = world.browser().get("/.well-known/oauth-authorization-server").json()
     assert "client_credentials" in said["grant_types_supported"]
     assert {QUERY, REVOKE} < set(said["scopes_supported"])
+
+
+def test_what_a_client_registered_holds_from_its_next_call(world):
+    """Whatever was remembered of the registration before."""
+    assert ask(world).status_code == 200
+    world.register("ledger", token_endpoint_auth_method="client_secret_basic", grant_types=GRANTS[:2])
+    assert error(ask(world)) == "unauthorized_client"
+    world.register("ledger", token_endpoint_auth_method="client_secret_basic", grant_types=GRANTS)
+    assert ask(world).status_code == 200
+    world.register("ledger", token_endpoint_auth_method="client_secret_post", grant_types=GRANTS)
+    assert error(ask(world), 401) == "invalid_client"
+    world.register("ledger", token_endpoint_auth_method="client_secret_basic", grant_types=GRANTS)
+    with world.house.store.write() as session:
+        session.get_one(App, "ledger").secret_sha256 = hashed("another")
+    assert error(ask(world), 401) == "invalid_client"
+
+
+def test_a_client_that_is_suspended_gets_nothing_at_its_next_call(world):
+    token = ask(world).json()["access_token"]
+    assert world.introspect(token, "ledger").json()["active"] is True
+    world.suspend("ledger")
+    assert error(ask(world)) == "unauthorized_client"
+    assert error(world.introspect(token, "ledger")) == "unauthorized_client"
+    assert ask(world, "rival").status_code == 200
+
+
+def test_of_two_keys_the_registered_one_counts_from_the_next_call(world):
+    """What people agree to stays the same when an app changes its keys, and so does the hash of it."""
+    old, new = EC(), EC()
+    for holds, key in ((old, old), (new, new), (old, old)):
+        world.register("signer", token_endpoint_auth_method="private_key_jwt", grant_types=GRANTS,
+                       jwks={"keys": [key.jwk]})  # fmt: skip
+        for each in (old, new):
+            now = int(world.clock.now.timestamp())
+            said = {"iss": "signer", "sub": "signer", "aud": ISSUER, "jti": fresh(), "exp": now + 60}
+            signed = jws(said, {"typ": "JWT", "kid": "ec"}, signer=each)
+            form = {"client_assertion": signed, "client_assertion_type": ASSERTION_TYPE, "scope": QUERY}
+            answer = world.post("/token", {"grant_type": "client_credentials", **form}, None)
+            assert answer.status_code == (200 if each is holds else 401), answer.text

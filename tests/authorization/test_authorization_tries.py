@@ -23,6 +23,7 @@ from gateway.settings import Settings
 pytestmark = pytest.mark.postgres
 NOW = datetime(2026, 5, 4, 9, 0, 30, tzinfo=UTC)
 SECRET = "right"
+REGISTERED = {"application_type": "web", "redirect_uris": [], "purposes": [], "jwks": None}
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def processes(migrated_database: str) -> Iterator[list[Store]]:
         stores = [until.enter_context(contextlib.closing(open_store(settings))) for _ in range(2)]
         with stores[0].write() as session:
             session.add(
-                App(client_id="watts", metadata_={}, metadata_sha256="", auth_method="client_secret_basic",
+                App(client_id="watts", metadata_=REGISTERED, metadata_sha256="", auth_method="client_secret_basic",
                     secret_sha256=hashed(SECRET), registered_at=NOW, changed_at=NOW)
             )  # fmt: skip
         yield stores

@@ -6,6 +6,7 @@
                           --kind bank|neighbours|claims|everything|usage|dpop
     make bench ONLY=processes                Aval on PostgreSQL beside Aval on SQLite, one process and several
     make bench ONLY=formats                  what it costs to cut JSON of a declared format, and CSV, half a minute
+    make bench ONLY=tokens                   what tokens cost, beside two other authorization servers, four minutes
 
     __main__   the command line, the bound in time      dataplane  the groups of measurements, in order
     stage      data server, what is asked of Aval       measure    slices in turn, medians
@@ -16,6 +17,8 @@
     scale      PostgreSQL beside SQLite                 database   PostgreSQL for it, and what it says of itself
     scale_figures   its ratios, verdicts, table         postgres_crowd   the million people there
     formats    answers cut in this process, no server
+    tokens     tokens and the flow, side by side        token_sides      the servers, and what is asked of each
+    token_rows   a million live tokens                  django_oauth, provider.mjs   the other two servers
 
 Everything is on loopback, on ports that were free. The server under test has the first core to itself; the load
 and the data server share the second, and so does this program. All stacks on their best: connections kept upstream,

@@ -16,7 +16,8 @@ from tests.bench.processes import OTHER_CORE, Group, core
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / ".bench"
-BENCHES = ("data-plane", "processes", "pages", "formats")
+BENCHES = ("data-plane", "processes", "pages", "formats", "tokens")
+TOKENS = ("client_credentials", "introspection", "introspection-person", "refresh", "flow")
 ENTRIES = 1_000_000
 ENTRIES_A_SECOND = 10_000  # made, at least
 LIMIT_SECONDS = 600  # of the whole; with room for a first build of the crowd
@@ -32,7 +33,7 @@ def main() -> int:
     parser.add_argument("--profile", action="store_true", help="Aval under the 2 kB load, and where its time went")
     parser.add_argument(
         "--kind",
-        choices=("bank", "neighbours", "claims", "everything", "usage", "dpop"),
+        choices=("bank", "neighbours", "claims", "everything", "usage", "dpop", *TOKENS),
         default="bank",
         help="of --profile",
     )
@@ -44,6 +45,7 @@ def main() -> int:
         "--entries", type=int, default=int(os.environ.get("ENTRIES") or ENTRIES), help="of processes: in the large log"
     )
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="of processes: the databases stay there")
+    parser.add_argument("--live", type=int, default=int(os.environ.get("LIVE") or 0), help="of tokens: among so many")
     asked = parser.parse_args()
     only = os.environ.get("ONLY") or BENCHES[0]
     if only not in BENCHES:
@@ -54,7 +56,7 @@ def main() -> int:
         print(f"[{time.monotonic() - begun:5.0f} s] {text}", file=sys.stderr, flush=True)
 
     os.sched_setaffinity(0, {core(OTHER_CORE)})  # whatever we do ourselves is beside the server under test
-    from tests.bench import beside, dataplane, formats, pages, profiling, scale
+    from tests.bench import beside, dataplane, formats, pages, profiling, scale, tokens
 
     limit = LIMIT_SECONDS + max(0, asked.entries - ENTRIES) // ENTRIES_A_SECOND
     with _alone(say), _bounded(limit), _group() as group:
@@ -63,6 +65,9 @@ def main() -> int:
         _compiled(say)
         if only == "formats":
             return formats.run(say)
+        if only == "tokens":
+            how = {"live": asked.live, "quick": asked.quick, "profiled": asked.kind if asked.profile else ""}
+            return tokens.run(group, say, KEPT, asked.engine, **how)
         if asked.profile:
             return profiling.run(group, say, asked.kind, asked.engine)
         if only == "processes":

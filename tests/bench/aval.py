@@ -28,7 +28,10 @@ from gateway.app import build_house
 from gateway.apps import declare as app_declarations
 from gateway.apps import verbs as apps
 from gateway.apps import views as app_views
+from gateway.apps.registration import Registration, registration
+from gateway.apps.tables import App
 from gateway.authorization import tokens
+from gateway.authorization.binding import UNBOUND
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.tables import TokenFamily
 from gateway.catalogue import Catalogue
@@ -119,6 +122,7 @@ class Prepared:
 
     house: House
     granted: dict[str, GrantedFamily]
+    clients: Mapping[str, Registration]
     neighbours: Sequence[GrantedFamily] = ()
     holder: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
@@ -149,7 +153,12 @@ class Prepared:
 
     def _bearer(self, granted: GrantedFamily) -> str:
         house = self.house
-        return str(tokens.response(house.keys, house.settings, granted, fresh(), house.clock())["access_token"])
+        client, audience = (
+            self.clients[granted.family.client_id],
+            tokens.audience(granted, "", house.settings.public_url),
+        )
+        made = house.keys, house.settings, granted, client, audience, UNBOUND, fresh(), house.clock()
+        return str(tokens.response(*made)["access_token"])
 
     def of_neighbours(self, organisation: str, path: str) -> Iterator[tuple[str, str]]:
         """Address and fresh token of each."""
@@ -236,8 +245,9 @@ def prepare(
     with house.store.read() as session:
         granted = {name: _granted(session, *ids) for name, ids in found["granted"].items()}
         others = [_granted(session, *ids) for ids in found["neighbours"]]
+        clients = {app: registration(session.get_one(App, app)) for app in {each.app for each in SHARINGS.values()}}
     house.store.close()
-    return Prepared(house, granted, others)
+    return Prepared(house, granted, clients, others)
 
 
 def copied(prepared: Prepared, folder: Path, port: int, database_url: str) -> Prepared:
@@ -252,7 +262,7 @@ def taken_up(prepared: Prepared, folder: Path, port: int, database_url: str) -> 
     changed |= {"database_url": database_url, "mark_file": folder / "mark"}
     house = build_house(prepared.settings.model_copy(update=changed))
     house.store.close()
-    return Prepared(house, prepared.granted, prepared.neighbours)
+    return Prepared(house, prepared.granted, prepared.clients, prepared.neighbours)
 
 
 def _add_organisations(session: Session, house: House, data_url: str, now: datetime) -> None:
@@ -272,7 +282,7 @@ def _seed(house: House, now: datetime) -> dict[str, tuple[str, str]]:
     with house.store.write() as session:
         for app in {sharing.app for sharing in SHARINGS.values()}:
             declaration = app_declarations.read(ROOT / "examples" / "apps" / f"{app}.toml")
-            apps.register(session, house.catalogue, declaration, now)
+            apps.register(session, house.catalogue, house.settings, declaration, now)
         for name in ("alice", "bob"):
             new = seeding.prepare(name=name.title(), email=f"{name}@example.org", password=None, today=now.date())
             people[name] = seeding.add_person(session, house.log, house.settings, new, now).id
@@ -351,7 +361,7 @@ def _item(catalogue: Catalogue, organisation: str, dataset: str, fields: tuple[s
         records_max=None,
         necessity="required",
         reason={"fr": "Pour mesurer.", "en": "To measure."},
-        sensitivity=catalogue.sensitivity(dataset, named),
+        sensitivity=catalogue.sensitivity(catalogue.datasets[dataset], named),
     )
 
 

@@ -64,11 +64,16 @@ def _profiled(
     requests = sum(load.send(asked()).requests for _ in range(SECONDS))
     say(f"{requests} requests in a profiler")
     group.finish(pid)
+    tell(written, requests)
+    return requests
+
+
+def tell(written: Path, requests: int) -> None:
+    """The profiles that a process has left there, by so many requests."""
     for heading, (files, rows) in TOP.items():
         _print(heading, sorted(written.glob(files)), "tottime", rows, requests)
     for heading in ("event loop", "workers"):
         _print(heading, sorted(written.glob(TOP[heading][0])), "cumtime", TREE, requests)
-    return requests
 
 
 def _print(heading: str, paths: Sequence[Path], order: str, rows: int, requests: int) -> None:

@@ -39,6 +39,8 @@ ELSEWHERE = {
     "make bench": "minutes, and two cores with nothing else at work",
     "ONLY=processes python -m tests.bench": "minutes, and two cores with nothing else at work",
     "ONLY=pages python -m tests.bench": "a minute, and the libraries of a checkout's .venv",
+    "ONLY=tokens python -m tests.bench": "minutes, and two cores with nothing else at work",
+    "make races": "minutes; its short form is tests/races",
     "python -m tests.bench": "minutes, and two cores with nothing else at work",
     ".venv/bin/python -m pytest": "tests inside a test",
     ".venv/bin/aval demo --story": "tests/journeys/test_story.py tells it",

@@ -23,7 +23,27 @@ def read(text: str, keys: KeyRing, public_url: str, now: float, *, waits: bool =
     `now`: epoch seconds. `waits`: another process may have signed it with a key that this one has not read yet, so an
     unknown one is looked for in the database; on the event loop it must not be. Raises Malformed for any other text.
     """
-    claims = _verified(text, keys, public_url, now, waits)
+    return _to_data(_verified(text, keys, public_url, now, waits), public_url)
+
+
+def read_client(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any]:
+    """The claims of a client's own access token, even if it has expired. Raises Malformed for any other text."""
+    return _of_client(_verified(text, keys, public_url, now, waits=True), public_url)
+
+
+def read_either(text: str, keys: KeyRing, public_url: str, now: float) -> tuple[dict[str, Any], bool]:
+    """The same of a token of either kind, and whether it is a client's own. Its signature is verified once."""
+    claims = _verified(text, keys, public_url, now, waits=True)
+    if _is_of_person(claims):
+        return _to_data(claims, public_url), False
+    return _of_client(claims, public_url), True
+
+
+def _is_of_person(claims: dict[str, Any]) -> bool:
+    return "grant_id" in claims or "fam" in claims
+
+
+def _to_data(claims: dict[str, Any], public_url: str) -> dict[str, Any]:
     if not all(isinstance(claims.get(name), str) and claims[name] for name in ("grant_id", "fam", "client_id")):
         raise Malformed("consent, family or client")
     _check_exchanged(claims)
@@ -32,10 +52,8 @@ def read(text: str, keys: KeyRing, public_url: str, now: float, *, waits: bool =
     return claims
 
 
-def read_client(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any]:
-    """The claims of a client's own access token, even if it has expired. Raises Malformed for any other text."""
-    claims = _verified(text, keys, public_url, now, waits=True)
-    if "grant_id" in claims or "fam" in claims or claims.get("aud") != public_url:
+def _of_client(claims: dict[str, Any], public_url: str) -> dict[str, Any]:
+    if _is_of_person(claims) or claims.get("aud") != public_url:
         raise Malformed("of another kind")
     if not all(isinstance(claims.get(name), str) and claims[name] for name in ("client_id", "scope", "jti")):
         raise Malformed("client, scope or id")

@@ -15,7 +15,7 @@ processes they reach. Where the database undoes a transaction because another wa
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -27,7 +27,8 @@ from sqlmodel import Session
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
 
 from gateway import errors
 from gateway.ground.keys import fresh, same
@@ -103,6 +104,24 @@ def route(door: Door, house: House, identify: Identify) -> Route:
 
     endpoint.__name__ = door.name or door.handler.__name__
     return Route(door.path, endpoint, methods=list(door.methods), name=endpoint.__name__)
+
+
+class Direct(BaseRoute):
+    """To be put before `routes`: it finds at once the one of them that would be taken for an address without variable
+    parts. Looking through all of them costs more than what many a door does."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._found: dict[tuple[str, str], Route] = {}
+        for path in {each.path for each in routes if not each.param_convertors}:
+            for each in reversed([each for each in routes if each.path_regex.match(path)]):
+                self._found |= {(path, method): each for method in each.methods or ()}
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        found = self._found.get((scope["path"], scope["method"])) if scope["type"] == "http" else None
+        return found.matches(scope) if found else (Match.NONE, {})
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._found[scope["path"], scope["method"]].handle(scope, receive, send)
 
 
 def otherwise(house: House, identify: Identify) -> Callable[[Request, Exception], Response]:

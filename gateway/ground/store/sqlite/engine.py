@@ -142,14 +142,14 @@ class SqliteStore(Store):
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
         with translated(self), Session(self.engine, expire_on_commit=False, autoflush=False) as session:
-            session.connection().exec_driver_sql("BEGIN")
+            _bare(session).execute("BEGIN")
             yield session  # no rollback at the end: it would expire the objects that were read; closing does not
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
         with translated(self), self.lock, Session(self.engine, expire_on_commit=False) as session:
             self._refuse_lost()
-            session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            _bare(session).execute("BEGIN IMMEDIATE")
             try:
                 yield session
                 session.commit()
@@ -269,6 +269,10 @@ class _Alone:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _bare(session: Session) -> Connection:
+    return session.connection().connection.driver_connection
 
 
 def _identity(path: str) -> tuple[int, int]:
