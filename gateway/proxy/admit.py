@@ -12,7 +12,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -53,6 +53,7 @@ class Judged:
     verdict: Permit | Refusal
     person: str
     facts: Mapping[str, Any]
+    beyond: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # as in `Grant`
 
 
 class Admission:
@@ -104,7 +105,7 @@ class Admission:
                         return None
                     facts = {**facts, **acting.facts}
                 verdict = await self._covers(grant, standing, token, acting, asked, now)
-                return Judged(verdict, standing.person, facts)
+                return Judged(verdict, standing.person, facts, grant.beyond)
             standing = await self._standing(token, organisation)
         raise Changing
 

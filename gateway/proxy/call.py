@@ -421,7 +421,8 @@ class DataPlane:
         status = status or refusal.status
         await self._denials.record(judged, refusal, call.now, call.id, status)
         call.scope["aval.refused"] = refusal.reason  # for the metrics
-        await refuse.refused(call.send, refusal, call.id, status, await self._to_come_again(call, refusal))
+        again = await self._to_come_again(call, refusal)
+        await refuse.refused(call.send, refusal, call.id, status, again, refuse.requestable(judged, refusal))
         return "answered"
 
     async def _to_come_again(self, call: DataCall, refusal: Refusal) -> Headers:

@@ -138,6 +138,7 @@ class Grant:
     refusal: Refusal | None  # of everything at this organisation
     facts: Mapping[str, Any]
     acting: Mapping[str, Acting]  # by `Token.acting`: the app's processors, and the person's guardian
+    beyond: Mapping[str, tuple[str, ...]]  # type of data → fields that the app may ask for as well, to be merged
     stale: float = math.inf  # epoch second from which on policies may decide otherwise: she comes of age
     parts: tuple[GrantPart, ...] = ()
     items: Mapping[str, GrantedItem] = field(default_factory=dict)
@@ -317,6 +318,7 @@ class _Base:
             "once": valid["max_uses"] == 1,
             "facts": self.facts(),
             "acting": self.acting,
+            "beyond": self._beyond(),
             "stale": self._stale,
         }
 
@@ -340,6 +342,20 @@ class _Base:
             said = {"guardian": self.consent.guardian, "guardian_name": self.consent.guardian_name}
             found[f"person {sub}"] = Acting("guardian", said)
         return found
+
+    def _beyond(self) -> dict[str, tuple[str, ...]]:
+        """What the app has registered here for this purpose and does not have: all that may become part of the grant
+        (`consent.amending`). Of a public client nothing: it merges no grants."""
+        app, purpose = self.app, self.house.catalogue.purposes.get(self.agreed["purpose"]["code"])
+        if app is None or purpose is None or app.auth_method == "none" or self.agreed["valid"]["max_uses"]:
+            return {}
+        has = {(item["organisation"], item["dataset"]): item["fields"] for item in granted_items(self.agreed)}
+        found = {}
+        for row in app.data:
+            if row.organisation == self.organisation_id and row.dataset in purpose.datasets:
+                had = has.get((row.organisation, row.dataset), ())
+                found[row.dataset] = tuple(name for name in row.fields if name not in had)
+        return {dataset: fields for dataset, fields in found.items() if fields}
 
     def refused(self, terms: tuple[Any, ...], refusal: Refusal) -> Grant:
         return Grant(**self.members(terms), refusal=refusal)

@@ -1,19 +1,29 @@
 """The answer when there is no data: the term that refused (RFC 9457), and challenges (RFC 6750, 9449, 9728)."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from gateway.consent.rules import MERGE
 from gateway.errors import REASONS, Refusal
 from gateway.ground.http.connector import Headers
 from gateway.ground.http.problems import TITLES, Send, answer, plain
 from gateway.ground.keys.dpop import ALGORITHMS
+from gateway.proxy.admit import Judged
+from gateway.proxy.scoped import may_help
 
 _ALGORITHMS = " ".join(ALGORITHMS)
 
 
 async def refused(
-    send: Send, refusal: Refusal, request_id: str, status: int | None = None, challenge: Headers | None = None
+    send: Send,
+    refusal: Refusal,
+    request_id: str,
+    status: int | None = None,
+    challenge: Headers | None = None,
+    ask: Mapping[str, Any] | None = None,
 ) -> None:
-    """An identified app is told which term refused, what it asked and what is allowed: it can correct itself."""
+    """An identified app is told which term refused, what it asked and what is allowed: it can correct itself. `ask`:
+    how it may ask the person for it."""
     status = status or refusal.status
     title = TITLES[404] if status == 404 else REASONS[refusal.reason][1]
     told = {"term": refusal.term, "asked": refusal.asked, "allowed": refusal.allowed}
@@ -24,6 +34,7 @@ async def refused(
         "reason": refusal.reason,
         **{name: value for name, value in told.items() if value},
         **refusal.challenge,
+        **({"requestable": ask} if ask else {}),
         "request_id": request_id,
     }
     fields = [(b"x-request-id", request_id.encode()), *(challenge or [])]
@@ -32,6 +43,21 @@ async def refused(
     elif status == 503:
         fields.append((b"retry-after", b"1"))
     await answer(send, status, problem, fields)
+
+
+def requestable(judged: Judged, refusal: Refusal) -> dict[str, Any] | None:
+    """What the app may ask for to be merged with its grant, of what this call lacks; None: nothing that it registered.
+    She is asked by any authorization request, or, without a redirect, by CIBA or a refresh that is deferred."""
+    if not may_help(refusal):
+        return None
+    lacks = set(refusal.asked.split())
+    data = [
+        {"datatypes": [dataset], "fields": list(fields)}
+        for dataset, fields in judged.beyond.items()
+        if not lacks or dataset in lacks or lacks.intersection(fields)
+    ]
+    found = {"grant_id": judged.facts["consent"], "grant_management_action": MERGE, "data": data}
+    return found if data else None
 
 
 async def challenge(

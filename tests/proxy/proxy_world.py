@@ -122,6 +122,8 @@ class World:
         client_id: str,
         purposes: Sequence[str] = ("household-budget", "energy-advice"),
         recipients: Sequence[Any] = (),
+        data: Sequence[Any] = (),
+        method: str = "none",
     ) -> None:
         document = {
             "name": {"fr": client_id, "en": client_id},
@@ -133,14 +135,14 @@ class World:
             "deletion_contact": "delete@app.example",
             "redirect_uris": ["https://app.example/callback"],
             "purposes": list(purposes),
-            "data": [],
+            "data": list(data),
             "recipients": list(recipients),
             "logo": None,
         }
         now = self.clock()
         with self.house.store.write() as session:
             session.merge(
-                App(client_id=client_id, metadata_=document, metadata_sha256="0" * 64, auth_method="none",
+                App(client_id=client_id, metadata_=document, metadata_sha256="0" * 64, auth_method=method,
                     registered_at=now, changed_at=now)
             )  # fmt: skip
             directory_changed(session)
