@@ -2,7 +2,9 @@
 
 import pytest
 from signals_world import ENDED, HOME, PAUSED, RESUMED
+from starlette.testclient import TestClient
 
+from gateway.app import Application, build_house
 from tests.worlds.websites import until
 
 
@@ -114,3 +116,18 @@ def test_a_poll_of_another_form_is_refused(world, body):
     stream = world.shop.opens()
     answer = world.shop.calls("POST", f"/ssf/poll/{stream}", body)
     assert answer.status_code == 400 and answer.json()["error"] == "invalid_request"
+
+
+def test_what_waits_outlives_the_process(world):
+    stream = world.shop.opens()
+    alice, consent = world.shares("alice")
+    world.stops(alice, consent)
+    before, token = world.shop.polls(stream), world.shop.token()
+    house = build_house(world.house.settings)
+    try:
+        another = TestClient(Application(house), base_url=HOME)  # as the gateway is after a restart, or a second one
+        headers = {"authorization": f"Bearer {token}"}
+        after = another.post(f"/ssf/poll/{stream}", json={}, headers=headers).json()["sets"]
+    finally:
+        house.store.close()
+    assert before and read(after) == read(before)
