@@ -133,7 +133,7 @@ USER_INFO = Endpoint(
     USERINFO,
     "userinfo_endpoint",
     "Tell an app what the person agreed that it learns of her account here (OpenID Connect Core §5.3).",
-    (steps.check_reads, steps.load_access_token, steps.check_openid, steps.check_permitted, steps.tell_of_person),
+    (steps.load_access_token, steps.check_reads, steps.check_openid, steps.check_permitted, steps.tell_of_person),
     verbs=("GET", "POST"),
     browsers=True,
     gives=True,
