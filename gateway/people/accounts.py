@@ -148,6 +148,7 @@ def appoint_guardian(
 ) -> str | None:
     """Set or remove (None) the person who decides for a child. Returns why it was refused, else None. Only the operator
     does this; no page does."""
+    directory_changed(session)  # who may read for the child is among what data calls remember
     if guardian is not None:
         if guardian.id == child.id or guardian.guardian_id is not None:
             return "a guardian is somebody else, who has no guardian"
@@ -157,7 +158,6 @@ def appoint_guardian(
             return "the account is not one of a child: it has no birth date, or it is of age"
     child.guardian_id = guardian.id if guardian else None
     session.add(child)
-    directory_changed(session)  # who may read for the child is among what data calls remember
     return None
 
 
