@@ -180,6 +180,9 @@ class Settings(BaseSettings):
         le=30 * 86400,
         description="time a person has to answer what an app asks while she is not there, unless it asks for less",
     )
+    asks_per_day: int = Field(
+        10, ge=1, le=1000, description="requests of one app to one person who is not there, within a day"
+    )
     silence_days: int = Field(
         182,
         ge=1,

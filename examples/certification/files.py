@@ -217,6 +217,7 @@ def _settings(folder: Path, where: Where, suite_ca: Path | None) -> str:
         "mtls_ca_file": str(folder / "apps-ca.pem"),
         **({"ca_file": str(suite_ca.resolve())} if suite_ca else {}),
         "outbound_networks": ["127.0.0.0/8", "::1/128", "172.16.0.0/12"],
+        "asks_per_day": 1000,
         "dynamic_registration": "open",
     }
     return "\n".join(f"{key} = {_toml(value)}" for key, value in said.items()) + "\n"

@@ -17,7 +17,7 @@ from gateway.house import House
 from gateway.log import Event, Log
 
 OPEN_AT_ONCE = 3  # requests of one app to one person that wait for an answer
-ASKED = AtMost(10, 24 * 3600)  # requests of one app to one person, whatever became of them
+DAY = 24 * 3600  # seconds
 SHORTEST = timedelta(days=1)  # silence after a refusal; a person may end it, an operator not
 FOR_EVER = timedelta(days=100 * 365)
 
@@ -40,7 +40,8 @@ def check_may_ask(session: Session, house: House, person: str, app: str, purpose
     tries.alone(key, session)
     waiting = (Consent.person_id == person, Consent.app_id == app, Consent.state == State.REQUESTED, Consent.via != "")
     count = select(func.count()).select_from(Consent).where(*waiting, col(Consent.answer_by) > now)
-    if session.exec(count).one() >= OPEN_AT_ONCE or tries.hit((ASKED,), key, session):
+    asked = AtMost(house.settings.asks_per_day, DAY)  # whatever became of them
+    if session.exec(count).one() >= OPEN_AT_ONCE or tries.hit((asked,), key, session):
         raise MayNotAsk(None)
 
 
