@@ -103,10 +103,11 @@ def scope(value: str, asking: Asking) -> str:
 
 def claims(value: str, asking: Asking) -> str:
     """The claims that are wanted in the ID token itself, and the values that some must have (Connect Core §5.5), with
-    `acr_values`: not only a wish, or a step up would lead nowhere (RFC 9470 §5); and whom `id_token_hint` names."""
+    `acr_values`: not only a wish, or a step up would lead nowhere (RFC 9470 §5), but for names that nobody knows here,
+    which they may be (Core §3.1.2.1); and whom `id_token_hint` names."""
     said = openid.claims_asked(value)
     asked = said if openid.OPENID in asking.sent.get("scope", "").split() else openid.NO_CLAIMS
-    asked = asked.with_acr(asking.sent.get("acr_values", "").split())
+    asked = asked.with_acr([one for one in asking.sent.get("acr_values", "").split() if one in ACRS])
     hint = asking.sent.get("id_token_hint", "")
     asked = asked.with_sub(_hinted(hint, asking)) if hint else asked
     if "acr" in asked.must and not set(asked.must["acr"]) & set(ACRS):
