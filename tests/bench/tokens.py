@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.bench import profiling, token_rows, token_sides
 from tests.bench.database import Server
 from tests.bench.measure import Ratio, ratio
-from tests.bench.processes import Group, cpu_seconds
+from tests.bench.processes import Group, lasting_cpu_seconds
 from tests.bench.token_sides import PEOPLE, NotRight, Side
 from tests.worlds import served
 from tests.worlds.served import Http
@@ -160,12 +160,13 @@ class Crew:
                 faults.append(fault)
 
         threads = [threading.Thread(target=call, args=(at,)) for at in range(CALLERS)]
-        before, beside, begun = cpu_seconds([self._side.pid]), cpu_seconds(self._database), time.monotonic()
+        begun = time.monotonic()
+        before, beside = lasting_cpu_seconds([self._side.pid]), lasting_cpu_seconds(self._database)
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        took, beside = cpu_seconds([self._side.pid]) - before, cpu_seconds(self._database) - beside
+        took, beside = lasting_cpu_seconds([self._side.pid]) - before, lasting_cpu_seconds(self._database) - beside
         if faults:
             raise faults[0]
         done = sum(counts)
