@@ -29,6 +29,23 @@ def test_an_app_is_told_that_alice_has_ended_what_she_shared_with_it(world):
     }
 
 
+def test_an_event_opens_nothing_and_proves_nothing(world):
+    """RFC 8725 §3.11: a token of one kind is none of another."""
+    stream = world.shop.opens()
+    alice, consent, _ = world.signs_in("alice")
+    world.stops(alice, consent)
+    (event,) = world.shop.polls(stream).values()
+    bearer, http = {"authorization": f"Bearer {event}"}, world.browser().http
+    for path in ("/userinfo", "/grants/x", "/data/anything/at/all", "/ssf/streams"):
+        assert http.get(path, headers=bearer).status_code == 401, path
+    kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    form = {"grant_type": "client_credentials", "client_assertion_type": kind, "client_assertion": event}
+    assert http.post("/token", data=form).json()["error"] == "invalid_client"
+    hinted = world.post("/bc-authorize", "shop", scope="openid", id_token_hint=event)
+    assert hinted.status_code == 400
+    assert world.post("/introspect", "shop", token=event).json() == {"active": False}
+
+
 def test_what_is_not_acknowledged_comes_again_and_what_is_does_not(world):
     stream = world.shop.opens()
     alice, consent = world.shares("alice")
