@@ -503,3 +503,14 @@ def test_a_registration_that_asks_for_nothing():
 
     assert [fault.key for fault in declare.check(declaration("none", data=[]))] == ["data"]
     assert declare.check(declaration("none", data=[], scope="openid")) == []
+
+
+def test_T8_what_she_left_out_is_not_asked_again_at_each_sign_in(site):
+    wished = {"scope": "openid", "claims": '{"userinfo": {"email": null}}'}
+    browser = site.browser("alice")
+    body = tokens(site, **wished)
+    assert "email" not in userinfo(site, body["access_token"]).json(), "she did not tick it"
+    silent = login(site, browser, prompt="none", **wished)
+    assert "code=" in silent.headers["location"]
+    again = login(site, browser, **wished)
+    assert "/consent/" not in again.text and "/authorize/continue" not in again.text, "nor is it shown once more"
