@@ -7,6 +7,7 @@ keyed MAC, so that her page leads to it without anything secret being stored.
     put_off    of what she has opened herself: she decides later
     begin      ask; refused after a refusal of hers, or where too much waits
     open_      the way from her page of sharings into the request, for her and her guardian alone
+    decided    she has answered: so has the app its answer
     tell       the answer is there: an app that registered an address for it is told once
     take_back  the app does not want it any more
 """
@@ -24,7 +25,8 @@ from starlette.responses import Response
 from gateway.apps.registration import Registration, registration
 from gateway.apps.tables import App
 from gateway.apps.views import view
-from gateway.authorization import polling, rules
+from gateway.authorization import polling, requests, rules
+from gateway.authorization.openid import OPENID
 from gateway.authorization.requests import Checked, kept, resume_path
 from gateway.authorization.rules import Refused
 from gateway.authorization.tables import AuthorizationRequest
@@ -32,11 +34,12 @@ from gateway.consent import asking, inbox
 from gateway.consent.actors import APP
 from gateway.consent.facts import Facts
 from gateway.consent.inbox import MayNotAsk
+from gateway.consent.request import Ask
 from gateway.consent.rules import EndReason, State
 from gateway.consent.tables import Consent
 from gateway.errors import NotFound
 from gateway.ground.keys import KeyRing, fresh, hashed
-from gateway.ground.web.context import Context
+from gateway.ground.web.context import Caller, Context
 from gateway.ground.web.doors import Door
 from gateway.house import House
 from gateway.log import Log
@@ -47,6 +50,7 @@ from gateway.notices.tables import AppNotice
 KINDS = (polling.BACKCHANNEL, polling.DEFERRED)
 # kind → what the app polls with is called so where it is told (CIBA Core §10.2; Deferred Token Response, callback)
 _CALLED = {polling.BACKCHANNEL: "auth_req_id", polling.DEFERRED: "deferral_code"}
+FETCH = timedelta(hours=1)  # an app has to fetch an answer, however late it came
 _BEARER = re.compile(r"[A-Za-z0-9\-._~+/]{22,1024}=*")  # RFC 6750 §2.1, of 128 bits at least
 
 
@@ -94,6 +98,35 @@ def begin(session: Session, house: House, app: App, checked: Checked, asked: Ask
     return code
 
 
+def decided(house: House, session: Session, consent: Consent, caller: Caller, now: datetime) -> None:
+    """She, or her guardian, has answered on the screen: the app has its answer with the same transaction, even if the
+    browser never comes back from it. Only whom a request signs in says yes to that part herself."""
+    row = session.get(AuthorizationRequest, hashed(_secret(house.keys, consent))) if consent.via else None
+    app = session.get(App, row.client_id) if row and not row.outcome else None
+    if row is None or app is None:
+        return
+    if consent.state == State.REFUSED:
+        requests.refuse(row, now, 0)
+    elif consent.state == State.REQUESTED or (OPENID in row.scope.split() and caller.person != consent.person_id):
+        return
+    else:
+        requests.grant(row, house.keys, caller, now, 0)
+    settled(session, app, row, consent, now)
+
+
+def settled(session: Session, app: App, row: AuthorizationRequest, consent: Consent, now: datetime) -> None:
+    """The app has its answer: it has time to fetch it, is told, and nothing waits in the inbox."""
+    if not is_asked(row):
+        return
+    if row.outcome == "granted":
+        row.code_expires_at = max(row.code_expires_at or now, now + FETCH)
+        row.expires_at = max(row.expires_at, now + FETCH)
+    session.add(row)
+    consent.answer_by = None
+    session.add(consent)
+    tell(session, app, row, now)
+
+
 def put_off(session: Session, house: House, row: AuthorizationRequest, consent: Consent, now: datetime) -> None:
     """She decides later about what she had opened: it waits in her inbox, and the app gets what to poll with in place
     of tokens (`waiting`)."""
@@ -102,7 +135,7 @@ def put_off(session: Session, house: House, row: AuthorizationRequest, consent: 
     asking.put_off(session, consent, asking.Inbox(polling.DEFERRED, "", until))
     same = row.model_dump(
         include={"client_id", "scope", "claims", "nonce", "resource", "dpop_jkt", "ui_locales", "ask", "grant_id"}
-        | {"grant_management_action"}
+        | {"grant_management_action", "prompt", "max_age"}
     )
     later = AuthorizationRequest(
         **same,
@@ -112,6 +145,7 @@ def put_off(session: Session, house: House, row: AuthorizationRequest, consent: 
         created_at=now,
         expires_at=until,
         consent_id=consent.id,
+        opened_by=row.opened_by,
     )
     polling.begin(later, polling.DEFERRED, house.keys, until)
     session.add(later)
@@ -162,13 +196,18 @@ def open_(facts: Facts, ctx: Context) -> Response:
     person = facts.person(ctx.session, consent.person_id) if consent else None
     if consent is None or person is None or not consent.via or not person.decided_by(ctx.person.person):
         raise NotFound
-    if consent.state != State.REQUESTED:
+    row = ctx.session.get(AuthorizationRequest, hashed(_secret(ctx.house.keys, consent)))
+    app = ctx.session.get(App, consent.app_id)
+    if row is None or row.outcome or app is None or consent.state in (State.REFUSED, State.ENDED):
+        return ctx.go(f"/sharings/{consent.id}")
+    if Ask.from_json(row.ask).app_metadata_sha256 != app.metadata_sha256:  # it says other things of itself by now
+        asking.lapse(ctx.session, ctx.house.log, consent, ctx.now)
         return ctx.go(f"/sharings/{consent.id}")
     return ctx.go(resume_path(consent.app_id, rules.REQUEST_URI + _secret(ctx.house.keys, consent)))
 
 
 def doors(facts: Facts) -> list[Door]:
-    return [Door("/requests/{id}", partial(open_, facts), ("GET",), person=True, name="access_request")]
+    return [Door("/requests/{id}", partial(open_, facts), ("GET",), opens="write", person=True, name="access_request")]
 
 
 # ---- the app
@@ -187,9 +226,11 @@ def _address(client: Registration, kind: str) -> str:
 def take_back(session: Session, log: Log, code: str, client_id: str, now: datetime) -> bool:
     """The app has no use for the answer any more: it gets none, and an open request leaves her inbox. False: this is
     none of its open requests."""
-    row = polling.find(session, KINDS, code, client_id)
+    row = polling.find(session, log, KINDS, code, client_id)
     if row is None or row.redeemed_at is not None or row.code_expires_at is None or row.code_expires_at <= now:
         return False
+    if row.grant_id and row.outcome == "granted":  # it has changed the grant: without these tokens the app has none
+        return True
     row.outcome = "taken_back"
     session.add(row)
     consent = session.get(Consent, row.consent_id) if row.consent_id else None

@@ -12,7 +12,7 @@ completion_mode the same refresh is refused at once.
 from dataclasses import replace
 from typing import NoReturn
 
-from gateway.authorization import asked, families, parameters, polling, requests, rules
+from gateway.authorization import asked, families, narrowing, parameters, polling, requests, rules
 from gateway.authorization.asked import AskedOf
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.families import GrantedFamily
@@ -35,7 +35,7 @@ def defer_wider(call: EndpointCall) -> None:
     if call.client.public:
         raise Refused("unauthorized_client", "A public client asks for more at the authorization endpoint.")
     granted = _standing(call)
-    if granted is not None:
+    if granted is not None and not _is_part(call, granted):
         checked = _checked(call, granted)
         if _is_wider(checked.ask, granted):
             _put(call, granted, checked)
@@ -69,6 +69,15 @@ def _standing(call: EndpointCall) -> GrantedFamily | None:
     ctx.house.log.turn(ctx.session, family.person_id)
     found = families.standing(ctx.session, family, ctx.now)
     return found if isinstance(found, GrantedFamily) else None
+
+
+def _is_part(call: EndpointCall, granted: GrantedFamily) -> bool:
+    """Whether these details are a part of what is granted, which needs nobody's word."""
+    try:
+        narrowing.carried(call, granted.family.scope, granted.family.resource, granted.terms)
+    except Refused:
+        return False
+    return True
 
 
 def _checked(call: EndpointCall, granted: GrantedFamily) -> requests.Checked:

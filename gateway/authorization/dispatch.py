@@ -47,7 +47,7 @@ def next_step(
 ) -> Step:
     if caller is None:
         return Step.SIGN_IN
-    if not _recent_enough(row, caller, facts.max_age):
+    if not _recent_enough(row, caller, facts.max_age, settings, now):
         return Step.SIGN_IN_AGAIN
     if (facts.unmet or facts.weak) and before_opening(row, caller):
         return Step.SIGN_IN_AGAIN
@@ -69,12 +69,19 @@ def before_opening(row: AuthorizationRequest, caller: Caller) -> bool:
     return caller.auth_time < (row.opened_at or row.created_at)
 
 
-def _recent_enough(row: AuthorizationRequest, caller: Caller, needed: int | None) -> bool:
+def _recent_enough(
+    row: AuthorizationRequest, caller: Caller, needed: int | None, settings: Settings, now: datetime
+) -> bool:
     """prompt=login and max_age (OpenID Connect Core §3.1.2.1), and what the data needs. The age of the sign-in is
-    measured when the request is first opened, so that nobody must sign in again for reading the screen slowly."""
+    measured when the request is first opened, so that nobody must sign in again for reading the screen slowly; of one
+    that waits in an inbox, which she may open early and answer late, each time."""
     opened = row.opened_at or row.created_at
+    if asked.is_asked(row):
+        opened = max(opened, now - timedelta(minutes=settings.recent_minutes))
     if "login" in row.prompt.split() or row.max_age == 0:
         return caller.auth_time >= opened
+    if asked.is_asked(row):
+        opened = now
     ages = [age for age in (row.max_age, needed) if age is not None]
     return all(caller.auth_time >= opened - timedelta(seconds=age) for age in ages)
 

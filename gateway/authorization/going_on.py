@@ -41,6 +41,8 @@ def interactive(
     caller = ctx.caller
     if caller is None:
         return _sign_in(resume)
+    if asked.is_asked(row) and row.outcome:
+        return _answered(others, ctx, app, row, caller)
     if not _may_be_meant(ctx, app, row, caller):
         return _another_is_meant(ctx, app, row, caller, resume)
     if not dispatch.may_change_grant(ctx.session, row, others, caller, ctx.now):
@@ -51,18 +53,19 @@ def interactive(
     facts = _standing(ctx, app, row, consent, person, caller)
     if row.outcome == "later":
         code = requests.grant(row, ctx.house.keys, caller, ctx.now, ctx.house.settings.code_seconds)
-        return on_to_app(ctx, app, returns_of(row), {"code": code}, later=True)
+        waits = consent.state == State.REQUESTED
+        return on_to_app(ctx, app, returns_of(row), {"code": code}, later=waits)
     match dispatch.next_step(row, caller, facts, ctx.house.settings, ctx.now):
         case Step.ISSUE:
             code = requests.grant(row, ctx.house.keys, caller, ctx.now, ctx.house.settings.code_seconds)
-            asked.tell(ctx.session, app, row, ctx.now)
+            asked.settled(ctx.session, app, row, consent, ctx.now)
             return on_to_app(ctx, app, returns_of(row), {"code": code})
         case Step.REFUSED:
-            _refuse(ctx, app, row)
+            _refuse(ctx, app, row, consent)
             return on_to_app(ctx, app, returns_of(row), {"error": "access_denied"}, goes_on=bool(row.grant_id))
+        case Step.UNMET if asked.is_asked(row):  # nobody waits for her: she may come again, signed in as is needed
+            return see_other(answers.sign_in_again(resume, _why_again(facts)))
         case Step.UNMET:
-            if asked.is_asked(row):
-                _refuse(ctx, app, row)
             return on_to_app(ctx, app, returns_of(row), {"error": facts.unmet})
         case Step.HAND_OVER:
             called = view(app).name[ctx.language]
@@ -77,9 +80,19 @@ def interactive(
             return screen(ctx, consent, resume=resume, redirect_uri=row.redirect_uri, later=row.deferrable)
 
 
-def _refuse(ctx: Context, app: App, row: AuthorizationRequest) -> None:
+def _answered(others: Facts, ctx: Context, app: App, row: AuthorizationRequest, caller: Caller) -> Response:
+    """The last page once more of what waited in an inbox; nobody else learns what came of it."""
+    consent = ctx.session.get(Consent, row.consent_id) if row.consent_id else None
+    theirs = consent is not None and others.person(ctx.session, consent.person_id).decided_by(caller.person)
+    if not theirs or row.outcome == "taken_back":
+        return problem(ctx, "over")
+    said = {"code": ""} if row.outcome == "granted" else {"error": "access_denied"}
+    return on_to_app(ctx, app, returns_of(row), said, goes_on=bool(row.grant_id))
+
+
+def _refuse(ctx: Context, app: App, row: AuthorizationRequest, consent: Consent) -> None:
     requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
-    asked.tell(ctx.session, app, row, ctx.now)
+    asked.settled(ctx.session, app, row, consent, ctx.now)
 
 
 def _may_be_meant(ctx: Context, app: App, row: AuthorizationRequest, caller: Caller) -> bool:
@@ -110,7 +123,9 @@ def _no_such_grant(others: Facts, ctx: Context, app: App, row: AuthorizationRequ
     if consent is None or others.person(ctx.session, consent.person_id).decided_by(ctx.person.person):
         if consent:
             asking.lapse(ctx.session, ctx.house.log, consent, ctx.now)
-        _refuse(ctx, app, row)
+            _refuse(ctx, app, row, consent)
+        else:
+            requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
     said = {"error": "invalid_grant_id", "error_description": rules.DESCRIPTIONS["invalid_grant_id"]}
     return on_to_app(ctx, app, returns_of(row), said)
 
@@ -165,6 +180,9 @@ def go_on(others: Facts, ctx: Context) -> Response:
     if earlier and dispatch.next_step(row, ctx.person, facts, ctx.house.settings, ctx.now) is Step.CONSENT:
         row.consent_id = earlier.id
         deciding.go_on(ctx.session, ctx.house.log, consent, earlier, acting(ctx.person.person, person.id), ctx.now)
+        if asked.is_asked(row):
+            requests.grant(row, ctx.house.keys, ctx.person, ctx.now, ctx.house.settings.code_seconds)
+            asked.settled(ctx.session, app, row, consent, ctx.now)
     return ctx.go(requests.resume_path(app.client_id, uri))
 
 

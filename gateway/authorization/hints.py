@@ -21,7 +21,7 @@ _KIND = jose.TokenKind(types=("jwt",), algorithms=rules.SIGNS)
 class Hint:
     client_id: str
     sub: str
-    sid: str
+    sid: str  # "": of no series of sign-ins
     expires: float  # epoch seconds
 
 
@@ -42,6 +42,8 @@ def read(text: str, keys: KeyRing, issuer: str, now: float) -> Hint | None:
 
 
 def _hint(claims: Mapping[str, Any]) -> Hint | None:
-    told = [claims.get(name) for name in ("aud", "sub", "sid")]
+    told = [claims.get(name) for name in ("aud", "sub")]
     texts = [one for one in told if isinstance(one, str) and one]
-    return Hint(texts[0], texts[1], texts[2], claims["exp"]) if len(texts) == len(told) else None
+    sid = claims.get("sid", "")
+    fine = len(texts) == len(told) and isinstance(sid, str)
+    return Hint(texts[0], texts[1], sid, claims["exp"]) if fine else None

@@ -31,7 +31,7 @@ def issue(ctx: Context, call: EndpointCall, granted: GrantedFamily, nonce: str |
         "auth_time": family.auth_time,
         "acr": acr(family.amr.split()),
         "amr": family.amr.split(),
-        "sid": sid(house.keys, family.sign_in, family.client_id),
+        **({"sid": sid(house.keys, family.sign_in, family.client_id)} if family.sign_in else {}),
     }
     if nonce is not None:
         claims["nonce"] = nonce

@@ -32,6 +32,7 @@ LIFE = timedelta(minutes=2)  # §2.4 recommends two minutes at most
 def sign_ins_ended(keys: KeyRing, session: Session, person: str, series: list[str], now: datetime) -> None:
     """People's `SignInsEnded`: put into the outbox whom to tell that these series of sign-ins are over."""
     _void_codes(session, series, now)
+    _part_polled(session, series)
     for client_id, one in told_of(session, series):
         app = session.get(App, client_id)
         client = registration(app) if app else None
@@ -61,6 +62,18 @@ def _void_codes(session: Session, series: list[str], now: datetime) -> None:
         these = (col(AuthorizationRequest.id).in_(found), col(AuthorizationRequest.redeemed_at).is_(None))
         ending = update(AuthorizationRequest).where(*these).values(code_expires_at=now)
         session.execute(ending.execution_options(synchronize_session=False))
+
+
+def _part_polled(session: Session, series: list[str]) -> None:
+    """What an app polls for was never a part of what this browser does: she is signed in to it as she has said, and
+    that has no part in a series that is over."""
+    polled = (
+        col(AuthorizationRequest.sign_in).in_(series),
+        col(AuthorizationRequest.kind) != "code",
+        col(AuthorizationRequest.redeemed_at).is_(None),
+    )
+    parting = update(AuthorizationRequest).where(*polled).values(sign_in="")
+    session.execute(parting.execution_options(synchronize_session=False))
 
 
 def kind(keys: KeyRing, issuer: str) -> NoticeKind:

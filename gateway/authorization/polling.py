@@ -8,14 +8,19 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, select
 
+from gateway.apps.tables import App
 from gateway.authorization.rules import Refused
 from gateway.authorization.tables import AuthorizationRequest
-from gateway.consent.rules import State
+from gateway.consent.request import Ask
+from gateway.consent.rules import EndReason, State
 from gateway.consent.tables import Consent
 from gateway.ground.keys import KeyRing, hashed
+from gateway.ground.store import Clash
+from gateway.log import Log
 
 DEVICE, BACKCHANNEL, DEFERRED = KINDS = ("device", "ciba", "deferred")
 INTERVAL = 5  # seconds between two polls, at first
+_CLOSED = (EndReason.LAPSED, EndReason.TAKEN_BACK)
 SLOWER = 5  # that many more each time that the app asked too soon
 
 
@@ -31,19 +36,28 @@ def code_of(row: AuthorizationRequest, kind: str, keys: KeyRing) -> str:
     return keys.mac(f"{kind} code", row.id)
 
 
-def find(session: Session, kinds: tuple[str, ...], code: str, client_id: str) -> AuthorizationRequest | None:
+def find(session: Session, log: Log, kinds: tuple[str, ...], code: str, client_id: str) -> AuthorizationRequest | None:
     """The request for which this client polls so, whatever became of it; nobody else polls it until the transaction
-    ends."""
+    ends. First the turn of the person who is asked, then the row, as everywhere (`requests.held`). Raises Clash."""
     found = select(AuthorizationRequest).where(AuthorizationRequest.code_sha256 == hashed(code))
-    row = session.exec(found.with_for_update()).first()
-    return row if row and row.kind in kinds and row.client_id == client_id else None
+    row = session.exec(found).first()
+    if row is None or row.kind not in kinds or row.client_id != client_id:
+        return None
+    consent_id = row.consent_id
+    consent = session.get(Consent, consent_id) if consent_id else None
+    if consent is not None:
+        log.turn(session, consent.person_id)
+    row = session.exec(found.with_for_update().execution_options(populate_existing=True)).one()
+    if row.consent_id != consent_id:
+        raise Clash("this request became another person's")
+    return row
 
 
-def check(session: Session, row: AuthorizationRequest, now: datetime) -> None:
+def check(session: Session, row: AuthorizationRequest, app: App, now: datetime) -> None:
     """Refuse an app that asks too soon, or for what is not decided, refused or over (RFC 8628 §3.5)."""
     if row.code_expires_at is None or now >= row.code_expires_at:
         raise Refused("expired_token")
-    if row.outcome not in ("", "granted") or _refused(session, row):
+    if row.outcome not in ("", "granted") or _is_closed(session, row, app):
         raise Refused("access_denied")
     since, row.polled_at = row.polled_at, now
     session.add(row)
@@ -54,7 +68,11 @@ def check(session: Session, row: AuthorizationRequest, now: datetime) -> None:
         raise Refused("authorization_pending")
 
 
-def _refused(session: Session, row: AuthorizationRequest) -> bool:
-    """Whether she has said no, also if her browser has not come back from it."""
-    consent = session.get(Consent, row.consent_id) if row.consent_id and not row.outcome else None
-    return consent is not None and consent.state == State.REFUSED
+def _is_closed(session: Session, row: AuthorizationRequest, app: App) -> bool:
+    """Whether nobody will answer it any more: she has said no, and her browser has not come back from it; it lapsed; or
+    the app has registered other things since."""
+    if row.outcome:
+        return False
+    consent = session.get(Consent, row.consent_id) if row.consent_id else None
+    gone = consent is not None and (consent.state == State.REFUSED or consent.reason in _CLOSED)
+    return gone or Ask.from_json(row.ask).app_metadata_sha256 != app.metadata_sha256

@@ -128,8 +128,7 @@ class Server(AuthorizationServer):
 def _redeemed(call: EndpointCall, row: AuthorizationRequest, grant_type: str) -> Given | None:
     """Spend the code of a request, in the transaction that makes the tokens. None: it was spent, refused or over."""
     ctx = call.ctx
-    if row.dpop_jkt and row.dpop_jkt != call.binding.jkt:  # RFC 9449 §10
-        raise Refused("invalid_dpop_proof", "The code is bound to another key.")
+    _check_key(call, row)
     tokens.check_target(call.form.get("resource", ""), row.resource)
     _check_part(call, row)
     jkt = call.binding.jkt if call.client.public else ""
@@ -151,6 +150,11 @@ def _check_part(call: EndpointCall, row: AuthorizationRequest) -> None:
     terms = deciding.current(call.ctx.session, held) if held else None
     if terms is not None and row.outcome == "granted" and row.redeemed_at is None:
         narrowing.carried(call, row.scope, row.resource, terms)
+
+
+def _check_key(call: EndpointCall, row: AuthorizationRequest) -> None:
+    if row.dpop_jkt and row.dpop_jkt != call.binding.jkt:  # RFC 9449 §10
+        raise Refused("invalid_dpop_proof", "The code is bound to another key.")
 
 
 class S256(CodeChallenge):
@@ -184,6 +188,7 @@ class CodeGrant(AuthorizationCodeGrant):
     def authenticate_user(self, authorization_code: Code) -> Given | None:
         """The first hook after PKCE and before minting: here the code is spent, in the
         transaction that makes the tokens (RFC 6749 §4.1.2: once only)."""
+        _check_key(self.server.call, authorization_code.row)
         deferring.redeem(self.server.call, authorization_code.row)
         return _redeemed(self.server.call, authorization_code.row, self.GRANT_TYPE)
 
@@ -204,10 +209,11 @@ class PolledGrant(BaseGrant, TokenEndpointMixin):
         self.request.client = self.authenticate_token_endpoint_client()
         if not call.form.get(self.PARAMETER):
             raise InvalidRequestError()
-        row = polling.find(call.ctx.session, (self.KIND,), call.form[self.PARAMETER], call.client.client_id)
+        found = (self.KIND,), call.form[self.PARAMETER], call.client.client_id
+        row = polling.find(call.ctx.session, call.ctx.house.log, *found)
         if row is None or row.redeemed_at is not None:
             raise InvalidGrantError()
-        polling.check(call.ctx.session, row, call.ctx.now)
+        polling.check(call.ctx.session, row, call.app, call.ctx.now)
         self.row = row
 
     def create_token_response(self) -> Any:

@@ -55,8 +55,11 @@ def silent_until(session: Session, person: str, app: str, purpose: str, now: dat
 
 
 def silence(session: Session, consent: Consent, days: int, now: datetime) -> None:
-    """She has refused: the app does not ask for the same purpose again so soon."""
-    _keep(session, consent.person_id, consent.app_id, consent.purpose, now, now + max(timedelta(days=days), SHORTEST))
+    """She has refused: the app does not ask for the same purpose again so soon, nor sooner than she has said before."""
+    until = now + max(timedelta(days=days), SHORTEST)
+    before = silent_until(session, consent.person_id, consent.app_id, consent.purpose, now)
+    if before is None or before < until:
+        _keep(session, consent.person_id, consent.app_id, consent.purpose, now, until)
 
 
 def ask_again(session: Session, person: str, app: str, purpose: str) -> None:

@@ -422,7 +422,9 @@ class DataPlane:
         await self._denials.record(judged, refusal, call.now, call.id, status)
         call.scope["aval.refused"] = refusal.reason  # for the metrics
         again = await self._to_come_again(call, refusal)
-        await refuse.refused(call.send, refusal, call.id, status, again, refuse.requestable(judged, refusal))
+        its_own = call.token is not None and not call.token.acting  # what the app lacks is told to nobody else
+        ask = refuse.requestable(judged, refusal) if its_own else None
+        await refuse.refused(call.send, refusal, call.id, status, again, ask)
         return "answered"
 
     async def _to_come_again(self, call: DataCall, refusal: Refusal) -> Headers:

@@ -7,12 +7,13 @@
 What other rooms know is asked through `Facts`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 from starlette.responses import Response
 
 from gateway import errors
@@ -27,7 +28,7 @@ from gateway.consent.tables import Consent, Evidence
 from gateway.consent.terms import offered_durations
 from gateway.consent.words import wording
 from gateway.ground.web.answers import own_path, sign_in_again, sign_in_ended
-from gateway.ground.web.context import Context
+from gateway.ground.web.context import Caller, Context
 from gateway.ground.web.doors import Door
 from gateway.ground.web.marks import N_
 from gateway.screen import choices, contents, rendering
@@ -49,11 +50,15 @@ _WHY = {
 }
 
 
-def doors(facts: Facts) -> list[Door]:
+Decided = Callable[[Session, Consent, Caller, datetime], None]
+
+
+def doors(facts: Facts, decided: Decided) -> list[Door]:
+    """`decided`: what else follows from an answer, in its transaction."""
     return [
         Door(
             "/consent/{id}",
-            partial(decide, facts),
+            partial(decide, facts, decided),
             ("POST",),
             opens="write",
             person=True,
@@ -73,7 +78,7 @@ def screen(
     return _show(ctx, gather(others, ctx, consent, to.netloc, to.scheme), resume, later=later)
 
 
-def decide(others: Facts, ctx: Context) -> Response:
+def decide(others: Facts, decided: Decided, ctx: Context) -> Response:
     """A person's answer to a request: agree to what she chose, or refuse. 410 when it came too late, 422 with the
     screen for what is to be mended.
     """
@@ -89,8 +94,12 @@ def decide(others: Facts, ctx: Context) -> Response:
         return _late(ctx, app)
     if ctx.form.get("decision") == "refuse":
         deciding.refuse(ctx.session, ctx.house, consent, acting(ctx.person.person, consent.person_id), ctx.now)
+        decided(ctx.session, consent, ctx.person, ctx.now)
         return ctx.go(resume)
-    return _allow(others, ctx, consent, resume)
+    answer = _allow(others, ctx, consent, resume)
+    if consent.state != State.REQUESTED:
+        decided(ctx.session, consent, ctx.person, ctx.now)
+    return answer
 
 
 def _decidable(others: Facts, ctx: Context) -> Consent:

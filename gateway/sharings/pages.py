@@ -74,7 +74,7 @@ def listing(facts: SharingFacts, ctx: Context) -> Response:
     wanted = Wanted.read(ctx.query)
     every = reading.all_of(ctx.session, ctx.house.log, ctx.house.settings, facts, ctx.person.person, ctx.now)
     shown = reading.narrowed(every, wanted, ctx.house.catalogue, ctx.language)
-    cards = [card(ctx, sharing) for sharing in shown if wanted.narrows or not sharing.waits]
+    cards = [card(ctx, one) for one in shown if wanted.narrows or one.running or not one.waits]
     waiting = sorted((one for one in every if one.waits), key=lambda one: one.consent.created_at)
     return ctx.page(
         "sharings/list.html",

@@ -45,6 +45,7 @@ class Sharing:
     held: bool  # the reader is a child, and her guardian paused it or may have stopped it: only the guardian resumes it
     restored: bool  # paused by the operator, after an earlier copy of the records was put back
     accesses: int  # in the last 30 days
+    waits: bool  # here, and on no page that she opened at the app's: for an answer, or to be signed in as agreed
 
     @property
     def mine(self) -> bool:
@@ -53,11 +54,6 @@ class Sharing:
     @property
     def running(self) -> bool:
         return self.state in (State.ACTIVE, State.PAUSED)
-
-    @property
-    def waits(self) -> bool:
-        """Whether it is a request that waits for an answer here, and on no page that she opened at the app's."""
-        return self.state == State.REQUESTED and bool(self.consent.via)
 
     @property
     def data(self) -> list[tuple[str, str]]:
@@ -237,7 +233,12 @@ def _sharing(
         held=paused_by in ("guardian", "operator") and owner.minor and owner.id == reader,
         restored=paused_by == "operator",
         accesses=accesses,
+        waits=state in (State.REQUESTED, State.ACTIVE) and bool(consent.via) and _waits(consent, now),
     )
+
+
+def _waits(consent: Consent, now: datetime) -> bool:
+    return consent.answer_by is not None and now < consent.answer_by
 
 
 def _paused_by(session: Session, consent_id: str) -> str:

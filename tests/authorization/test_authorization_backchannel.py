@@ -12,6 +12,7 @@ from sqlmodel import SQLModel
 
 from gateway.apps import declare, members
 from gateway.apps.members import Registrable
+from gateway.authorization import logout
 from tests.tokens import claims
 
 GRANT = "urn:openid:params:grant-type:ciba"
@@ -169,17 +170,9 @@ def test_a_guardian_answers_for_her_child(till):
     assert "Chloe" in visible(answers(till, "allow", "alice", id).text)
     till.clock.passes(seconds=6)
     assert error(poll(till, told)) == "authorization_pending"
-    child.get(opened_of(till, child, id))
+    child.get(opened(till, child, id))
     till.clock.passes(seconds=6)
     assert poll(till, told).status_code == 200
-
-
-def opened_of(world, browser, id):
-    """The address of a request that is answered already, as the page before had it."""
-    keys = world.house.keys
-    return "/authorize?client_id=till&request_uri=urn%3Aietf%3Aparams%3Aoauth%3Arequest_uri%3A" + keys.mac(
-        "access request", id
-    )
 
 
 def test_an_old_sign_in_is_not_enough(till):
@@ -493,6 +486,26 @@ def test_G24_a_backchannel_request_may_add_to_its_grant(till):
     body = poll(till, told).json()
     assert body["grant_id"] == tokens["grant_id"]
     assert "interval.cost" in str(body["authorization_details"])
+
+
+def test_who_signs_out_here_before_the_app_polls_is_signed_in_there_and_in_no_series_that_is_over(till):
+    told = begun(till)
+    answers(till)
+    rows = till.house.store.connect().execute("SELECT sign_in FROM authorizationrequest").fetchall()
+    (series,) = [one for (one,) in rows]
+    with till.house.store.write() as session:
+        logout.sign_ins_ended(till.house.keys, session, "alice", [series], till.clock.now)
+    identity = claims(poll(till, told).json()["id_token"])
+    assert "sid" not in identity, "nobody would tell the app when a series is over that is over"
+    assert ask(till, login_hint=None, id_token_hint=poll_again(till)).status_code == 200
+
+
+def poll_again(world):
+    """An ID token without `sid`, which is good as a hint all the same."""
+    told = begun(world)
+    browser = world.browser("alice")
+    world.agree(browser, opened(world, browser))
+    return poll(world, told).json()["id_token"]
 
 
 # ---- taking back

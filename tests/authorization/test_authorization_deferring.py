@@ -155,7 +155,16 @@ def test_an_app_takes_it_back(agent):
     answers(agent)
     assert agent.post("/revoke", {"token": late["deferral_code"]}, "agent").status_code == 200
     agent.clock.passes(seconds=6)
-    assert error(poll(agent, late)) == "access_denied", "also when she had agreed already"
+    assert poll(agent, late).status_code == 200, "her yes has changed the grant: without these it has no tokens at all"
+
+
+def test_a_request_of_its_own_is_taken_back_also_when_she_has_agreed(agent):
+    browser, page, _ = opens(agent)
+    told = redeem(agent, answered(puts_off(browser, page))["code"]).json()
+    answers(agent)
+    assert agent.post("/revoke", {"token": told["deferral_code"]}, "agent").status_code == 200
+    agent.clock.passes(seconds=6)
+    assert error(poll(agent, told)) == "access_denied"
 
 
 def test_the_time_is_over(agent):

@@ -119,6 +119,27 @@ def test_she_keeps_an_app_silent_for_longer_or_lets_it_ask_again(world):
     assert len(said) == 2
 
 
+def answer_at(browser, path):
+    """Her refusal of one request of several."""
+    page = browser.get(browser.get(path).headers["location"])
+    (action,) = {to for to, _ in forms(page.text) if to.startswith("/consent/")}
+    browser.submit(page, action, decision="refuse")
+
+
+def test_her_word_never_again_is_not_taken_back_by_her_next_refusal(world):
+    till(world)
+    assert [ask(world).status_code for _ in range(2)] == [200, 200]
+    alice = world.browser(person="alice")
+    first, second = re.findall(r'href="(/requests/[^"]+)"', alice.get("/sharings").text)
+    answer_at(alice, first)
+    alice.submit(alice.get("/sharings"), "/silences", length="ever")
+    assert "silent for ever" in visible(alice.get("/sharings"))
+    answer_at(alice, second)
+    assert "silent for ever" in visible(alice.get("/sharings"))
+    world.clock.passes(days=200)
+    assert ask(world).status_code == 403
+
+
 def test_mallory_changes_no_silence_of_alices(world):
     till(world)
     begun(world)

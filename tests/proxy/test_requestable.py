@@ -9,6 +9,7 @@ from tests.proxy.bank import BASE, FIELDS, Bank
 
 ACCOUNTS = f"{BASE}/accounts"
 REASON = {"fr": "Pour vous.", "en": "For you."}
+RECIPIENT = {"name": "Bills Ltd", "role": "printing", "country": "FR"}
 
 
 def declared(bank: Bank, dataset: str, *fields: str) -> dict[str, Any]:
@@ -62,3 +63,23 @@ def test_what_is_paused_or_over_is_not_asked_for_so(asking: Bank, act: Act) -> N
     asking.world.change(asking.consent, act, "withdrawn" if act is Act.ENDED else "")
     found = asking.reads(f"/data/{asking.id}{ACCOUNTS}")
     assert found.status == 403 and "requestable" not in found.json
+
+
+def test_a_processor_is_not_told_what_she_did_not_give_to_the_app(bank: Bank) -> None:
+    rows = [
+        {"organisation": bank.id, "dataset": name, "fields": fields, "reason": REASON, "necessity": "optional"}
+        for name, fields in (
+            ("bank.transactions", [*FIELDS, "transaction.narrative"]),
+            ("bank.balances", ["balance.amount"]),
+        )
+    ]
+    bills = f"{bank.app}-bills"
+    recipients = [{**RECIPIENT, "client_id": bills}]
+    bank.world.app(bills)
+    bank.world.app(bank.app, data=rows, method="client_secret_basic", recipients=recipients)
+    items = [bank.world.item(bank.id, "bank.transactions", FIELDS, [bank.ref])]
+    bank.consent = bank.world.consent(bank.person, bank.app, items, recipients=recipients)
+    token = bank.world.token(bank.consent, [bank.id], bills, act={"sub": bills}, grant_client=bank.app)
+    found = bank.reads(f"/data/{bank.id}{BASE}/accounts", token=token)
+    assert (found.status, found.reason) == (403, "dataset")
+    assert "requestable" not in found.json, "its requests are for agreements of its own: what it is told is the app's"
