@@ -171,7 +171,7 @@ def doors(house: House) -> list[Door]:
         *asked.doors(rooms),
         *authorization_pages.doors(PROTOCOL, rooms, partial(screen_pages.screen, rooms)),
         *logout_pages.doors(partial(leave, rooms.sign_ins_ended)),
-        *screen_pages.doors(rooms, partial(asked.decided, house)),
+        *screen_pages.doors(rooms, rooms.decided),
         *sharing_pages.doors(rooms),
         *log_pages.doors(rooms),
         *signal_api.DOORS,

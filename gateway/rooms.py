@@ -15,7 +15,7 @@ from sqlmodel import Session
 from gateway import errors
 from gateway.apps import views as apps
 from gateway.apps.tables import App
-from gateway.authorization import logout, requests
+from gateway.authorization import asked, logout, requests
 from gateway.catalogue import Catalogue, Dataset, Words
 from gateway.consent import asking
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
@@ -24,6 +24,7 @@ from gateway.consent.request import Ask
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
 from gateway.ground.calendar.ages import comes_of_age, minor_now
+from gateway.ground.web.context import Caller
 from gateway.house import House
 from gateway.organisations import links, views
 from gateway.organisations.linking_pages import Waiting
@@ -105,6 +106,10 @@ class Rooms:
         """Implements people.sign_ins.SignInsEnded."""
         logout.sign_ins_ended(self.house.keys, session, person, series, now)
         hearing.sign_ins_ended(self.house.keys, session, person, series, now)
+
+    def decided(self, session: Session, consent: Consent, caller: Caller, now: datetime) -> None:
+        """Implements screen.pages.Decided."""
+        asked.decided(self.house.keys, session, consent, caller, now)
 
     def waiting(self, session: Session, then: str, person: str, organisation: str, language: str) -> Waiting | None:
         """The app's request behind an address of /authorize, when it is this person's to answer."""

@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     )
     dynamic_registration: Literal["off", "token", "open"] = Field(
         "off",
-        description="whether apps may register themselves at /register (RFC 7591): token: with an initial access token"
+        description="whether apps may register themselves at /apps (RFC 7591): token: with an initial access token"
         " of `aval apps invite`; open: anybody",
     )
     dynamic_profiles: tuple[Literal["fapi2", "oauth21", "oidc"], ...] = Field(

@@ -98,10 +98,10 @@ def begin(session: Session, house: House, app: App, checked: Checked, asked: Ask
     return code
 
 
-def decided(house: House, session: Session, consent: Consent, caller: Caller, now: datetime) -> None:
+def decided(keys: KeyRing, session: Session, consent: Consent, caller: Caller, now: datetime) -> None:
     """She, or her guardian, has answered on the screen: the app has its answer with the same transaction, even if the
     browser never comes back from it. Only whom a request signs in says yes to that part herself."""
-    row = session.get(AuthorizationRequest, hashed(_secret(house.keys, consent))) if consent.via else None
+    row = session.get(AuthorizationRequest, hashed(_secret(keys, consent))) if consent.via else None
     app = session.get(App, row.client_id) if row and not row.outcome else None
     if row is None or app is None:
         return
@@ -110,7 +110,7 @@ def decided(house: House, session: Session, consent: Consent, caller: Caller, no
     elif consent.state == State.REQUESTED or (OPENID in row.scope.split() and caller.person != consent.person_id):
         return
     else:
-        requests.grant(row, house.keys, caller, now, 0)
+        requests.grant(row, keys, caller, now, 0)
     settled(session, app, row, consent, now)
 
 

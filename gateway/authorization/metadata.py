@@ -71,7 +71,7 @@ def resource(house: House, organisation: OrganisationView) -> dict[str, Any]:
     return {
         "resource": resource_url(settings, organisation.id),
         "authorization_servers": [settings.public_url],
-        "scopes_supported": [rules.DATA, *scoped.names(house.catalogue, [organisation])],
+        "scopes_supported": [rules.DATA, *scoped.names_at(house.catalogue, organisation)],
         "bearer_methods_supported": ["header"],
         "authorization_details_types_supported": [rules.TYPE],
         "resource_name": organisation.name[settings.default_language],

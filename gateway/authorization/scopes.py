@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.authorization.rules import Refused
 from gateway.catalogue import Catalogue, Dataset, Scope
+from gateway.catalogue.scopes import ScopeData
 from gateway.consent.facts import AppView, DeclaredData, OrganisationFacts
 from gateway.consent.itself import ITSELF, location
 
@@ -21,6 +22,16 @@ class Meant:
 def names(catalogue: Catalogue, organisations: Iterable[OrganisationFacts]) -> list[str]:
     """Every scope that stands for data, of the policies and of these organisations."""
     return sorted({*catalogue.scopes, *(name for one in organisations for name in one.scopes)})
+
+
+def names_at(catalogue: Catalogue, organisation: OrganisationFacts) -> list[str]:
+    """Those that stand for data of this organisation."""
+    every = {**catalogue.scopes, **organisation.scopes}
+    return sorted(name for name, scope in every.items() if any(_is_at(data, organisation) for data in scope.data))
+
+
+def _is_at(data: ScopeData, organisation: OrganisationFacts) -> bool:
+    return data.organisation in ("", organisation.id) and data.dataset in organisation.datasets
 
 
 def meant(

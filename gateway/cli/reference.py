@@ -101,6 +101,7 @@ def sections(commands: Any, policies: Path | None = None) -> list[Section]:
         _profiles(),
         _purposes(catalogue),
         _data(catalogue),
+        _scopes(catalogue),
         _refusals(),
         _errors(),
         _events(),
@@ -239,6 +240,24 @@ def _data(catalogue: Catalogue) -> Section:
     text = "The `datatypes` and `fields` of a request. A structural one comes with its type of data, asked for or not."
     columns = ("type of data", "field", "structural", "what people read")
     return Section("Types of data and fields", text, columns, tuple(rows))
+
+
+def _scopes(catalogue: Catalogue) -> Section:
+    rows = [
+        (
+            f"`{scope.name}`",
+            f"`{scope.purpose}`",
+            _listed(data.dataset for data in scope.data),
+            _listed(dict.fromkeys(name for data in scope.data for name in data.fields)) or "all",
+            f"valid_for {scope.valid_for}, retention {scope.retention}",
+        )
+        for _, scope in sorted(catalogue.scopes.items())
+    ]
+    text = (
+        "What a plain scope of the policies stands for, at the organisation that `resource` names. Organisations may"
+        " have scopes of their own: `scopes_supported` of their metadata lists all."
+    )
+    return Section("Scopes", text, ("scope", "purpose", "types of data", "fields", "how long"), tuple(rows))
 
 
 def _listed(names: Iterable[str]) -> str:

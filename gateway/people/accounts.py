@@ -163,12 +163,9 @@ def appoint_guardian(
 
 def claims(person: Person) -> dict[str, object]:
     """What the account says of the person, by the names of OpenID Connect Core §5.1. No address is checked yet."""
-    said: dict[str, object] = {
-        "name": person.name,
-        "locale": person.language,
-        "email": person.email,
-        "email_verified": False,
-    }
+    said: dict[str, object] = {"name": person.name, "email": person.email, "email_verified": False}
+    if person.language:  # what is not known is left out (OpenID Connect Core §5.3.2)
+        said["locale"] = person.language
     if person.birth_date:
         said["birthdate"] = person.birth_date.isoformat()
     return said

@@ -33,7 +33,10 @@ NOT_CURRENT = N_("This page was out of date, so nothing was checked. Type your p
 WHY = {
     "ended": N_("Your sign-in had ended before you answered. Nothing was decided, and what you had marked is kept."),
     "sensitive": N_("Some of this data is sensitive, so we make sure that it is you. What you had marked is kept."),
-    "surer": N_("This needs a surer sign-in: with a passkey, or with your password and a one-time code."),
+    "surer": N_(
+        "This needs a surer sign-in: with a passkey, or with your password and a one-time code. If you have neither,"
+        " set one up on the page Account first, then begin again in the app."
+    ),
     "another": N_("The app asks for the account of another person. If that is you, sign out here and sign in with it."),
 }
 _TELL_FROM = 5  # failed tries before a sign-in that are worth telling; fewer are one's own slips

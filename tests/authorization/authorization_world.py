@@ -183,7 +183,7 @@ class World:
             *registering.doors(PROTOCOL),
             *pages.doors(PROTOCOL, rooms, partial(consent_pages.screen, rooms)),
             *logout_pages.doors(self.leave),
-            *consent_pages.doors(rooms, partial(asked.decided, self.house)),
+            *consent_pages.doors(rooms, partial(asked.decided, self.house.keys)),
             *app_pages.DOORS,
         ]
         return [route(door, self.house, lambda _session, cookie, _now: self.callers.get(cookie)) for door in doors]

@@ -28,7 +28,7 @@ def test_only_the_consent_screen_makes_an_agreement() -> None:
 
 
 def test_its_door_is_for_whoever_has_signed_in_on_a_page_of_ours() -> None:
-    [door] = [door for door in pages.doors(None) if door.path == "/consent/{id}"]  # type: ignore[arg-type]
+    [door] = [door for door in pages.doors(None, None) if door.path == "/consent/{id}"]  # type: ignore[arg-type]
     assert door.person and door.csrf and door.kind == "page" and door.methods == ("POST",)
 
 

@@ -154,7 +154,7 @@ def test_what_strangers_do_makes_no_grant_stale_and_what_she_does_makes_hers(wor
 
     def grant() -> Any:
         assert bank.reads().status == 200
-        return held[bank.consent, bank.id]
+        return held[bank.consent, bank.id, None]
 
     def changes(whose: Bank, change: Callable[[Any, links.Link], object]) -> None:
         with world.house.store.write() as session:

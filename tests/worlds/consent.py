@@ -422,7 +422,7 @@ def opened(
         return Caller(found.id, found.name, found.language, found.signed_in_at, ("pwd",), found.id)
 
     unrouted = otherwise(house, identify)
-    doors = [*screen_pages.doors(rooms), *sharing_pages.doors(rooms), *_neighbours(rooms)]
+    doors = [*screen_pages.doors(rooms, lambda *_: None), *sharing_pages.doors(rooms), *_neighbours(rooms)]
     application = Starlette(
         routes=[
             *(route(door, house, identify) for door in doors),
