@@ -10,7 +10,7 @@ The one invariant: what an app declared is stored as one document with one hash.
 change of its name, purposes, data or of where it leads people changes the hash, so that
 agreements made before and after the change can be told apart; its keys may change (`agreed`).
 
-    declare    read and check a file                          verbs   register, suspend, resume, verify
+    declare, described   a file: checked; its keys in words   verbs   register, suspend, resume, verify
     addresses, logos   rules for parts of the file            views   what other rooms see of an app
     profiles   which rules an app keeps as a client           registration   what it registered as a client
     origins    from where browser apps may call               certificates   TLS certificates of apps

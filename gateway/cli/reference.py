@@ -13,9 +13,12 @@ from typing import Annotated, Any
 import typer
 
 from gateway import errors
+from gateway.apps import described
+from gateway.apps.declare import FORM
 from gateway.catalogue import Catalogue, CatalogueError, Purpose
 from gateway.cli.opening import NO, settings, stop
 from gateway.consent.rules import NEXT
+from gateway.ground.declarations import REQUIRED
 from gateway.ground.ops.metrics import METRICS
 from gateway.ground.web.doors import Door
 from gateway.ground.web.problems import OTHERS, advice
@@ -99,6 +102,7 @@ def sections(commands: Any, policies: Path | None = None) -> list[Section]:
         _doors(),
         _steps(),
         _profiles(),
+        _app_files(),
         _purposes(catalogue),
         _data(catalogue),
         _scopes(catalogue),
@@ -155,6 +159,19 @@ def _profiles() -> Section:
             ("algorithms of what the app signs", *(", ".join(one.signs) for one in found)),
         ),
     )
+
+
+def _app_files() -> Section:
+    rows = [
+        (
+            f"`{key}`",
+            "required" if default is REQUIRED else "–" if default == [] else _default(default),
+            described.KEYS[key],
+        )
+        for key, (_, default) in FORM.tables[""].items()
+    ]
+    text = "The keys of the file that `aval apps add` reads. An example with all that is required: examples/apps."
+    return Section("Files of apps", text, ("key", "if left out", "meaning"), tuple(rows))
 
 
 def _asked(must: bool, usual: bool) -> str:
