@@ -105,12 +105,13 @@ def decided(keys: KeyRing, session: Session, consent: Consent, caller: Caller, n
     app = session.get(App, row.client_id) if row and not row.outcome else None
     if row is None or app is None:
         return
+    agreed = consent.state == State.ACTIVE or consent.reason == EndReason.AMENDED
     if consent.state == State.REFUSED:
         requests.refuse(row, now, 0)
-    elif consent.state == State.REQUESTED or (OPENID in row.scope.split() and caller.person != consent.person_id):
-        return
-    else:
+    elif agreed and (OPENID not in row.scope.split() or caller.person == consent.person_id):
         requests.grant(row, keys, caller, now, 0)
+    else:
+        return
     settled(session, app, row, consent, now)
 
 

@@ -256,6 +256,21 @@ def test_what_cannot_be_answered_any_more_is_told_to_the_app(till):
     assert error(poll(till, told)) != "authorization_pending"
 
 
+def test_what_the_policies_have_changed_meanwhile_is_granted_by_no_late_click(till):
+    told = begun(till, authorization_details=json.dumps([usage()]))
+    browser = till.browser("alice")
+    form = Page(browser.get(opened(till, browser)).text)
+    purposes = till.house.catalogue.purposes
+    kept = purposes.pop("energy-advice")
+    try:
+        chosen = {**form.fields, "accounts:city-energy": "point-1", "decision": "allow"}
+        assert browser.post(form.action, data=chosen).status_code == 410
+    finally:
+        purposes["energy-advice"] = kept
+    assert not consents(till, state="active")
+    assert error(poll(till, told)) == "access_denied"
+
+
 def test_prompt_consent_holds_for_what_she_put_off(till):
     till.code("till", scope="openid", authorization_details=None)
     browser, page, _ = opens(till, scope="openid", prompt="consent")
