@@ -247,7 +247,14 @@ def kinds(keys: KeyRing) -> Mapping[str, NoticeKind]:
         row = session.get(AuthorizationRequest, json.loads(notice.about)["request"])
         app = session.get(App, notice.client_id)
         over = row is None or row.redeemed_at is not None or row.outcome not in ("granted", "refused")
-        if row is None or app is None or over or row.code_expires_at is None or row.code_expires_at <= now:
+        if (
+            row is None
+            or app is None
+            or app.status != "active"
+            or over
+            or row.code_expires_at is None
+            or row.code_expires_at <= now
+        ):
             return None
         if _address(registration(app), row.kind) != notice.address:
             return None
