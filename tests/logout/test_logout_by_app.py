@@ -269,7 +269,6 @@ BAD_HINTS = {
     "for two apps": lambda world, body: _signed(world, {"aud": ["site", "other"]}),
     "of the future": lambda world, body: _signed(world, {"iat": 10**10}),
     "an answer of userinfo": lambda world, body: _signed(world, without=("auth_time", "iat", "exp", "sid")),
-    "without sid": lambda world, body: _signed(world, without=("sid",)),
     "a logout token": lambda world, body: _signed(world, typ="logout+jwt"),
     "no token": lambda world, body: "alice",
     "none at all": lambda world, body: "",
@@ -286,6 +285,16 @@ def test_with_a_bad_hint_nobody_is_signed_out_unasked_and_nobody_goes_on(world, 
     after = confirms(alice, page)
     assert stays(after) and not alice.is_signed_in()
     assert stays(ends(alice, hint, post_logout_redirect_uri=AFTER)), "nor where nobody is signed in"
+
+
+def test_a_hint_without_sid_says_where_to_go_but_asks_before_it_signs_out(world):
+    """Who approved on another device has an ID token that belongs to no browser (CIBA)."""
+    alice = world.browser(person="alice")
+    alice.tokens()
+    page = ends(alice, _signed(world, without=("sid",)), post_logout_redirect_uri=AFTER)
+    assert is_question(page) and alice.is_signed_in()
+    after = confirms(alice, page)
+    assert onward(after) == AFTER and not alice.is_signed_in()
 
 
 def test_a_hint_as_long_as_no_token_of_ours_is_not_read(world):
