@@ -154,6 +154,7 @@ def amend(session: Session, house: House, agreement: Agreement, now: datetime) -
     if refusal:
         return refusal
     target, before = found.target, found.granted
+    deciding.resume(session, house.log, target, actor, now)  # the screen has said so; log and receivers say it too
     agreed = _next_version(session, house, found, agreement, now)
     target.version = target.tokens_from = agreed["version"]
     target.until, target.asked = datetime.fromisoformat(agreed["valid"]["until"]), whole.as_json()

@@ -71,10 +71,7 @@ NEXT: dict[tuple[State, Act], State] = {
     (State.ACTIVE, Act.PAUSED): State.PAUSED,
     (State.ACTIVE, Act.ENDED): State.ENDED,
     (State.PAUSED, Act.NARROWED): State.PAUSED,
-    (State.PAUSED, Act.EXTENDED): State.ACTIVE,  # she is told that it goes on
-    (State.PAUSED, Act.CHANGED): State.ACTIVE,
-    (State.PAUSED, Act.RENEWED): State.ACTIVE,
-    (State.PAUSED, Act.RESUMED): State.ACTIVE,
+    (State.PAUSED, Act.RESUMED): State.ACTIVE,  # also before its app's request changes it: she is told that it goes on
     (State.PAUSED, Act.ENDED): State.ENDED,
 }
 

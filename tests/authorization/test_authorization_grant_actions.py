@@ -499,6 +499,9 @@ def test_a_paused_grant_runs_again_and_the_screen_says_so(world, ledger):
     assert "This sharing is paused. If you allow, it runs again." in text_of(world.browser("alice").get(address).text)
     ledger.granted(address, SUMMARY)
     assert consent(world, old["grant_id"]).state == "active"
+    assert acts(world, old["grant_id"]) == ["requested", "granted", "paused", "resumed", "extended"]
+    told = [kind for kind in kinds(world) if kind.startswith("consent_")]
+    assert told[-2:] == ["consent_resumed", "consent_extended"]
     assert refresh(world, old) == (400, "invalid_grant")
 
 
