@@ -40,18 +40,19 @@ def add(
     is kept.
     If a file is wrong, prints all its faults (file, key, what is wrong, what would be right) and ends 1.
     """
-    from gateway.apps import declare, signing
+    from gateway.apps import declare, signing, verbs
 
     with opened() as house:
         try:
             found = [declare.read(path, redirect_uris=redirect_uri) for path in files]
             with house.store.write() as session:
                 made = [_registered(session, house, declaration) for declaration in found]
+                warned = [(*one.warnings, *verbs.unknown_recipients(session, one)) for one in found]
         except DeclarationError as error:
             stop(str(error), NO)
         signing.make_missing(house, datetime.now(UTC))
-    for declaration in found:
-        for warning in declaration.warnings:
+    for declaration, warnings in zip(found, warned, strict=True):
+        for warning in warnings:
             typer.echo(f"aval: {declaration.file}: {warning}", err=True)
     for told, secret in made:
         typer.echo(told)

@@ -114,6 +114,21 @@ def test_beside_a_demo_a_command_says_how_to_work_on_that_one(
 # ---- apps
 
 
+def test_a_recipient_that_is_no_app_here_is_warned_of(aval: Run, organisations: None, tmp_path: Path) -> None:
+    named = 'recipients = [{{ name = "Clear Data", role = "processor", country = "FR", client_id = "{}" }}]'
+    files = []
+    for at, names in enumerate(("clear-budgte", "clear-budget")):
+        files.append(tmp_path / f"{at}.toml")
+        text = (APPS / "watt-coach.toml").read_text().replace('logo = "watt-coach.svg"\n', "")
+        files[at].write_text(text.replace("recipients = []", named.format(names)))
+    warned = aval("apps", "add", files[0])
+    assert warned.code == 0 and warned.out == "watt-coach: registered\n"
+    (told,) = [line for line in warned.err.splitlines() if "recipients" in line]
+    assert told.startswith(f"aval: {files[0]}: recipients[") and "no app here is clear-budgte yet" in told
+    together = aval("apps", "add", files[1], APPS / "clear-budget.toml")
+    assert together.code == 0 and "recipients" not in together.err, "in whatever order the files are named"
+
+
 def test_an_apps_secret_is_told_once(aval: Run, organisations: None, folder: Path) -> None:
     first = aval("apps", "add", APPS / "clear-budget.toml")
     assert first.code == 0, first.err
