@@ -97,14 +97,12 @@ apache: ## Debian's Apache with its modules for OAuth, for the tests in tests/cl
 	  || echo "Apache is missing: the tests with it are skipped. As root: apt-get install apache2-bin" \
 	    "libapache2-mod-auth-openidc libapache2-mod-oauth2"
 
-# What stands in for a hardware module, and the library that speaks to it: an extra, which no lock has.
-module: venv ## SoftHSM and python-pkcs11, for the tests of the sealing key behind a hardware module
+# What stands in for a hardware module.
+module: venv ## SoftHSM, for the tests of the sealing key behind a hardware module
 	@has_both() { command -v softhsm2-util && command -v pkcs11-tool; } >/dev/null; \
 	has_both || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq \
 	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends softhsm2 opensc >/dev/null; } \
 	  || echo "SoftHSM is missing: the tests with it are skipped. As root: apt-get install softhsm2 opensc"
-	@$(PY) -c 'import pkcs11' 2>/dev/null || $(PY) -m pip install --quiet --disable-pip-version-check \
-	  --no-build-isolation --editable '.[pkcs11]' || echo "python-pkcs11 is missing: the tests with it are skipped"
 
 bench: compiled clients ## side-by-side measurements, as ratios (ONLY=data-plane)
 	@ONLY=$(ONLY) $(PY) -m tests.bench
@@ -130,7 +128,7 @@ docs: venv ## write the reference again from the code, and the page of requireme
 
 lock: venv ## resolve requirements.lock again, and the clients' package-lock.json
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
-	.venv/bin/uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
+	.venv/bin/uv pip compile pyproject.toml --extra dev --extra pkcs11 --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
 	rm -rf $(CLIENTS)/package-lock.json $(CLIENTS)/node_modules
 	npm install --prefix $(CLIENTS) --package-lock-only --ignore-scripts --no-fund --no-audit

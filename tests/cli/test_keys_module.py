@@ -1,6 +1,5 @@
 """The sealing key behind a hardware module (PKCS #11), for which SoftHSM stands in."""
 
-import importlib.util
 import shutil
 import stat
 import subprocess
@@ -24,8 +23,6 @@ GOOD = "pkcs11:token=aval;object=kek?module-path=/m.so&pin-source=file:/pin"
 
 def missing() -> str:
     """Why there is no module here; empty: there is one."""
-    if importlib.util.find_spec("pkcs11") is None:
-        return "python-pkcs11 is missing: make module"
     if LIBRARY is None or not shutil.which("softhsm2-util") or not shutil.which("pkcs11-tool"):
         return "SoftHSM is missing. As root: apt-get install softhsm2 opensc"
     return ""
