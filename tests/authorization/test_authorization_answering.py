@@ -1,12 +1,11 @@
 """Requests to people who are not there: answered late, twice, in two tabs, half, by who may not, or not at all."""
 
 import json
-import re
-from html import unescape
 
 import pytest
 from authorization_world import VERIFIER, Page, answered, usage, visible
 from client_keys import KEYS, proof, thumbprint
+from waiting_requests import BANK, CIBA, answers, ask, begun, consents, error, opened, opens, puts_off, redeem
 
 from gateway.authorization import unclaimed
 from gateway.consent import asking, deciding, inbox
@@ -16,16 +15,7 @@ from gateway.consent.tables import Consent, Silence
 from gateway.sharings import silences
 from tests.tokens import claims
 
-CIBA = "urn:openid:params:grant-type:ciba"
 DEFERRED = "urn:ietf:params:oauth:grant-type:deferred"
-BANK = {
-    "token_endpoint_auth_method": "client_secret_basic",
-    "grant_types": [CIBA, "authorization_code", "refresh_token"],
-    "backchannel_token_delivery_mode": "poll",
-    "purposes": ["energy-advice", "sign-in"],
-    "scope": "openid email",
-    "asks_anybody": True,
-}
 
 
 @pytest.fixture
@@ -34,63 +24,10 @@ def till(world):
     return world
 
 
-def ask(world, app="till", **changes):
-    form = {"scope": "openid", "login_hint": "alice@example.org", "binding_message": "W4SCT", **changes}
-    return world.post("/bc-authorize", {k: v for k, v in form.items() if v is not None}, app)
-
-
-def begun(world, app="till", **changes):
-    answer = ask(world, app, **changes)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
 def poll(world, told, app="till", **headers):
     kind, name = (CIBA, "auth_req_id") if "auth_req_id" in told else (DEFERRED, "deferral_code")
     world.clock.passes(seconds=30)
     return world.post("/token", {"grant_type": kind, name: told[name]}, app, **headers)
-
-
-def error(answer, status=400):
-    assert answer.status_code == status, (answer.status_code, answer.text)
-    return answer.json()["error"]
-
-
-def consents(world, person="alice", state="requested"):
-    found = world.house.store.connect().execute(
-        "SELECT id FROM consent WHERE person_id = ? AND state = ? ORDER BY created_at", (person, state)
-    )
-    return [id for (id,) in found.fetchall()]
-
-
-def opened(world, browser, id=None, person="alice"):
-    led = browser.get(f"/requests/{id or consents(world, person)[-1]}")
-    assert led.status_code == 303, (led.status_code, visible(led.text))
-    return led.headers["location"]
-
-
-def answers(world, decision="allow", person="alice", id=None):
-    browser = world.browser(person)
-    return world.agree(browser, opened(world, browser, id), decision)
-
-
-def opens(world, person="alice", app="till", **changes):
-    browser = world.browser(person)
-    address = world.pushed(app, **{"completion_mode": "deferred", **changes})
-    return browser, browser.get(address), address
-
-
-def puts_off(browser, page):
-    form = dict(
-        re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text.split("/authorize/later")[1])
-    )
-    sent = browser.post("/authorize/later", data={name: unescape(value) for name, value in form.items()})
-    assert sent.status_code == 303, visible(sent.text)
-    return browser.get(sent.headers["location"])
-
-
-def redeem(world, code, app="till", **changes):
-    return world.redeem(code, app, **{"completion_mode": "deferred", **changes})
 
 
 def silent_until(world, purpose="sign-in"):

@@ -9,21 +9,12 @@ import pytest
 from authorization_world import CALLBACK, ISSUER, Page, declaration, usage, visible
 from client_keys import COUNT, KEYS, NEVER, jws, proof
 from sqlmodel import SQLModel
+from waiting_requests import BANK, CIBA, answers, ask, begun, consents, error, opened
 
 from gateway.apps import declare, members
 from gateway.apps.members import Registrable
 from gateway.authorization import logout
 from tests.tokens import claims
-
-GRANT = "urn:openid:params:grant-type:ciba"
-BANK = {
-    "token_endpoint_auth_method": "client_secret_basic",
-    "grant_types": [GRANT, "authorization_code", "refresh_token"],
-    "backchannel_token_delivery_mode": "poll",
-    "purposes": ["energy-advice", "sign-in"],
-    "scope": "openid email",
-    "asks_anybody": True,
-}
 
 
 @pytest.fixture
@@ -33,43 +24,8 @@ def till(world):
     return world
 
 
-def ask(world, app="till", **changes):
-    form = {"scope": "openid", "login_hint": "alice@example.org", "binding_message": "W4SCT", **changes}
-    return world.post("/bc-authorize", {k: v for k, v in form.items() if v is not None}, app)
-
-
-def begun(world, app="till", **changes):
-    answer = ask(world, app, **changes)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
 def poll(world, begun, app="till", **headers):
-    return world.post("/token", {"grant_type": GRANT, "auth_req_id": begun["auth_req_id"]}, app, **headers)
-
-
-def error(answer, status=400):
-    assert answer.status_code == status, (answer.status_code, answer.text)
-    return answer.json()["error"]
-
-
-def consents(world, person="alice", state="requested"):
-    found = world.house.store.connect().execute(
-        "SELECT id FROM consent WHERE person_id = ? AND state = ? ORDER BY created_at", (person, state)
-    )
-    return [id for (id,) in found.fetchall()]
-
-
-def opened(world, browser, id=None):
-    """Where the inbox leads: the address of the request."""
-    led = browser.get(f"/requests/{id or consents(world)[-1]}")
-    assert led.status_code == 303, (led.status_code, visible(led.text))
-    return led.headers["location"]
-
-
-def answers(world, decision="allow", person="alice", id=None):
-    browser = world.browser(person)
-    return world.agree(browser, opened(world, browser, id), decision)
+    return world.post("/token", {"grant_type": CIBA, "auth_req_id": begun["auth_req_id"]}, app, **headers)
 
 
 def test_the_whole_way(till):
@@ -362,7 +318,7 @@ def test_a_fapi_client_says_what_it_is_about_and_holds_a_key(strict):
     named = {**form, "binding_message": "A1"}
     told = strict.post("/bc-authorize", {**named, **proves(strict)}, None).json()
     answers(strict)
-    polling = {"grant_type": GRANT, "auth_req_id": told["auth_req_id"]}
+    polling = {"grant_type": CIBA, "auth_req_id": told["auth_req_id"]}
     assert error(strict.post("/token", {**polling, **proves(strict)}, None)) == "invalid_dpop_proof"
     body = strict.post("/token", {**polling, **proves(strict)}, None, dpop=proof(strict)).json()
     assert body["token_type"] == "DPoP" and body["id_token"]
@@ -446,7 +402,7 @@ def test_the_metadata_says_what_is_offered(till):
     assert said["backchannel_token_delivery_modes_supported"] == ["poll", "ping"]
     assert said["backchannel_user_code_parameter_supported"] is False
     assert "ES256" in said["backchannel_authentication_request_signing_alg_values_supported"]
-    assert GRANT in said["grant_types_supported"]
+    assert CIBA in said["grant_types_supported"]
 
 
 @pytest.mark.parametrize(
@@ -468,8 +424,8 @@ def test_what_a_registration_must_say(changes, key):
 
 
 def test_no_app_says_of_itself_that_it_may_ask_anybody(till):
-    offered = Registrable(("oauth21", "oidc"), (GRANT, "authorization_code", "refresh_token"), frozenset(("openid",)))
-    said = {"redirect_uris": [CALLBACK], "grant_types": [GRANT, "authorization_code"], "asks_anybody": True}
+    offered = Registrable(("oauth21", "oidc"), (CIBA, "authorization_code", "refresh_token"), frozenset(("openid",)))
+    said = {"redirect_uris": [CALLBACK], "grant_types": [CIBA, "authorization_code"], "asks_anybody": True}
     kept = members.document({**said, "backchannel_token_delivery_mode": "poll"}, "self", offered)
     assert kept["backchannel_token_delivery_mode"] == "poll" and "asks_anybody" not in kept
 

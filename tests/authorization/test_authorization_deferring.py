@@ -5,15 +5,17 @@ The words are those of draft-ietf-oauth-deferred-token-response-01.
 
 import json
 import re
-from html import unescape
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from authorization_world import VERIFIER, Page, answered, usage, visible
 from client_keys import proof
+from waiting_requests import consents, error, opens, puts_off, redeem
 
 GRANT = "urn:ietf:params:oauth:grant-type:deferred"
 MORE = ["interval.start", "interval.value", "interval.cost"]
+opens, redeem = partial(opens, app="agent"), partial(redeem, app="agent")
 METER = {"token_endpoint_auth_method": "client_secret_basic"}
 
 
@@ -45,21 +47,9 @@ def poll(world, told, app="agent", **headers):
     return world.post("/token", {"grant_type": GRANT, "deferral_code": told["deferral_code"]}, app, **headers)
 
 
-def error(answer, status=400):
-    assert answer.status_code == status, (answer.status_code, answer.text)
-    return answer.json()["error"]
-
-
-def waiting(world, person="alice"):
-    found = world.house.store.connect().execute(
-        "SELECT id FROM consent WHERE person_id = ? AND state = 'requested' ORDER BY created_at", (person,)
-    )
-    return [id for (id,) in found.fetchall()]
-
-
 def screen(world, person="alice"):
     browser = world.browser(person)
-    led = browser.get(f"/requests/{waiting(world, person)[-1]}")
+    led = browser.get(f"/requests/{consents(world, person)[-1]}")
     return browser, browser.get(led.headers["location"])
 
 
@@ -117,7 +107,7 @@ def test_what_cannot_be_asked_is_refused_at_once(agent):
     assert error(ask(agent, tokens, authorization_details=elsewhere)) == "invalid_authorization_details"
     assert error(ask(agent, tokens, authorization_details="[")) == "invalid_authorization_details"
     assert error(ask(agent, tokens, client_notification_token="short")) == "invalid_request"
-    assert waiting(agent) == []
+    assert consents(agent) == []
     public = agent.tokens("meter")
     assert error(ask(agent, public, "meter")) == "unauthorized_client"
 
@@ -137,7 +127,7 @@ def test_what_was_stopped_cannot_be_widened(agent):
     told = deferred(agent, tokens)
     assert agent.post("/revoke", {"token": tokens["refresh_token"]}, "agent").status_code == 200
     assert error(ask(agent, tokens)) in ("invalid_grant", "invalid_authorization_details")
-    assert len(waiting(agent)) == 1, "the one from before"
+    assert len(consents(agent)) == 1, "the one from before"
     assert error(poll(agent, told)) == "authorization_pending"
 
 
@@ -149,7 +139,7 @@ def test_an_app_takes_it_back(agent):
     assert agent.post("/revoke", given, "other-agent").status_code == 200
     assert error(poll(agent, told)) == "authorization_pending"
     assert agent.post("/revoke", given, "agent").status_code == 200
-    assert error(poll(agent, told)) == "access_denied" and waiting(agent) == []
+    assert error(poll(agent, told)) == "access_denied" and consents(agent) == []
     assert agent.post("/revoke", given, "agent").status_code == 200
     late = deferred(agent, tokens)
     answers(agent)
@@ -195,26 +185,6 @@ def test_the_key_of_the_request_is_the_key_of_the_polls(agent):
 
 
 # ---- she decides later about what she had opened
-
-
-def opens(world, person="alice", app="agent", **changes):
-    """Her browser at the screen of a request of an app that can wait; the browser, the page, its address."""
-    browser = world.browser(person)
-    address = world.pushed(app, **{"completion_mode": "deferred", **changes})
-    return browser, browser.get(address), address
-
-
-def puts_off(browser, page):
-    form = dict(
-        re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text.split("/authorize/later")[1])
-    )
-    sent = browser.post("/authorize/later", data={name: unescape(value) for name, value in form.items()})
-    assert sent.status_code == 303, visible(sent.text)
-    return browser.get(sent.headers["location"])
-
-
-def redeem(world, code, app="agent", **changes):
-    return world.redeem(code, app, **{"completion_mode": "deferred", **changes})
 
 
 def test_alice_decides_later_and_the_app_waits(agent):
@@ -280,7 +250,7 @@ def test_a_child_leaves_it_to_her_guardian(agent):
     assert "Let my guardian decide later, without me" in visible(page.text)
     told = redeem(agent, answered(puts_off(browser, page))["code"]).json()
     guardian = agent.browser("alice")
-    (id,) = waiting(agent, "chloe")
+    (id,) = consents(agent, "chloe")
     form = Page(guardian.get(guardian.get(f"/requests/{id}").headers["location"]).text)
     accounts = {"accounts:city-energy": "point-1"}
     sent = guardian.post(form.action, data={**form.fields, **accounts, "decision": "allow"})
@@ -298,7 +268,7 @@ def test_mallory_puts_off_nothing_of_alices_and_answers_nothing(agent):
     uri = parse_qs(urlsplit(address).query)["request_uri"][0]
     puts_off(browser, page)
     assert mallory.post("/authorize/later", data={**form, "request_uri": uri}).status_code == 403
-    assert mallory.get(f"/requests/{waiting(agent)[-1]}").status_code == 404
+    assert mallory.get(f"/requests/{consents(agent)[-1]}").status_code == 404
 
 
 def test_a_public_app_with_a_key_polls_with_that_key(agent):
