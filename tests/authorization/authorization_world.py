@@ -38,7 +38,6 @@ from gateway.house import House
 from gateway.log import Log
 from gateway.organisations import links
 from gateway.organisations import views as organisations
-from gateway.organisations.tables import Organisation
 from gateway.people import accounts as people
 from gateway.people.tables import Person
 from gateway.rooms import RoomNames
@@ -46,6 +45,7 @@ from gateway.screen import pages as consent_pages
 from gateway.settings import Settings
 from tests.databases import entries, made, unsynced
 from tests.worlds import apps
+from tests.worlds.organisations import organisation_row
 from tests.worlds.policies import read
 
 ISSUER = "http://localhost:8400"
@@ -369,25 +369,6 @@ class Rooms:
 
     def wards(self, session: Session, guardian: str) -> list[str]:
         return [child.id for child in people.children(session, guardian)]
-
-
-def organisation_row(name: str, sector: str, datasets: Sequence[str], at: datetime) -> Organisation:
-    document = {
-        "id": name,
-        "name": {"fr": name.title(), "en": name.title()},
-        "legal_entity": f"{name} SA",
-        "sector": sector,
-        "zone": "Europe/Paris",
-        "website": "https://organisation.example",
-        "contact": {"privacy": "privacy@organisation.example", "support": "help"},
-        "connection": {
-            "kind": "assertion",
-            "base_url": "https://organisation.example",
-            "link": {"start": "/s", "confirm": "/c", "unlink": "/u", "number_label": WORDS},
-        },
-        "datasets": [{"id": dataset, "paths": ["/x"]} for dataset in datasets],
-    }
-    return Organisation(id=name, declaration=document, declaration_sha256=fresh(), added_at=at, changed_at=at)
 
 
 def people_rows(at: datetime) -> list[Person]:

@@ -8,16 +8,8 @@ from functools import partial
 
 import pytest
 from authorization_world import Page
+from waiting_requests import BANK, CIBA
 
-CIBA = "urn:openid:params:grant-type:ciba"
-BANK = {
-    "token_endpoint_auth_method": "client_secret_basic",
-    "grant_types": [CIBA, "authorization_code", "refresh_token"],
-    "backchannel_token_delivery_mode": "poll",
-    "purposes": ["energy-advice", "sign-in"],
-    "scope": "openid email",
-    "asks_anybody": True,
-}
 ROUNDS = 8
 
 

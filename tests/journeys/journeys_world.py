@@ -30,11 +30,11 @@ from gateway.ground.web import cookies
 from gateway.house import House
 from gateway.log import reading
 from gateway.organisations import links
-from gateway.organisations.tables import Organisation
 from gateway.people import passwords, seeding, sign_ins
 from gateway.people.tables import Person
 from gateway.settings import Settings
 from tests.worlds import apps
+from tests.worlds.organisations import organisation_row
 
 HOME = "http://localhost:8400"
 CALLBACK = "http://localhost:8411/callback"
@@ -52,21 +52,6 @@ USAGE = {
     "period": {"history": "P12M", "future": True},
     "valid_for": "P6M",
     "retention": "P1M",
-}
-ORGANISATION = {
-    "id": "city-energy",
-    "name": {"fr": "City Energy", "en": "City Energy"},
-    "legal_entity": "City Energy SA",
-    "sector": "energy",
-    "zone": "Europe/Paris",
-    "website": "https://organisation.example",
-    "contact": {"privacy": "privacy@organisation.example", "support": "help"},
-    "connection": {
-        "kind": "assertion",
-        "base_url": "https://organisation.example",
-        "link": {"start": "/s", "confirm": "/c", "unlink": "/u", "number_label": WORDS},
-    },
-    "datasets": [{"id": "energy.electricity.usage", "paths": ["/x"]}],
 }
 
 
@@ -115,11 +100,7 @@ class World:
         now, house = self.house.clock(), self.house
         self.hashed = passwords.hash_(PASSWORD)
         with house.store.write() as session:
-            session.add(
-                Organisation(
-                    id="city-energy", declaration=ORGANISATION, declaration_sha256=fresh(), added_at=now, changed_at=now
-                )
-            )
+            session.add(organisation_row("city-energy", "energy", ["energy.electricity.usage"], now))
         wanted = {
             "redirect_uris": [CALLBACK],
             "purposes": ["energy-advice"],

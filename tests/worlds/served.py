@@ -33,11 +33,11 @@ from gateway.ground.store import migrate
 from gateway.ground.web import cookies
 from gateway.house import House
 from gateway.organisations import links
-from gateway.organisations.tables import Organisation
 from gateway.people import seeding, sign_ins
 from gateway.settings import Settings
 from tests.ports import free_port
 from tests.worlds import apps
+from tests.worlds.organisations import organisation_row
 
 CALLBACK = "http://localhost:8411/callback"
 VERIFIER = "v" * 43
@@ -48,21 +48,6 @@ START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 _WORDS = {"fr": "Pour vous.", "en": "For you."}
 _FIELDS = ["interval.start", "interval.value"]
-_ORGANISATION: dict[str, Any] = {
-    "id": "city-energy",
-    "name": {"fr": "City Energy", "en": "City Energy"},
-    "legal_entity": "City Energy SA",
-    "sector": "energy",
-    "zone": "Europe/Paris",
-    "website": "https://organisation.example",
-    "contact": {"privacy": "privacy@organisation.example", "support": "help"},
-    "connection": {
-        "kind": "assertion",
-        "base_url": "https://organisation.example",
-        "link": {"start": "/s", "confirm": "/c", "unlink": "/u", "number_label": _WORDS},
-    },
-    "datasets": [{"id": "energy.electricity.usage", "paths": ["/x"]}],
-}
 _WANTED: dict[str, Any] = {
     "redirect_uris": [CALLBACK],
     "purposes": ["energy-advice"],
@@ -187,11 +172,7 @@ def prepared(folder: Path, database_url: str = "", people: int = 1, *, fsync: bo
     town = Town(build_house(settings, create_keys=True))
     now, house = town.house.clock(), town.house
     with house.store.write() as session:
-        session.add(
-            Organisation(
-                id="city-energy", declaration=_ORGANISATION, declaration_sha256=fresh(), added_at=now, changed_at=now
-            )
-        )
+        session.add(organisation_row("city-energy", "energy", ["energy.electricity.usage"], now))
     with house.store.write() as session:
         for name, more in _APPS.items():
             document = apps.declaration(name, **_WANTED | more)
