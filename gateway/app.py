@@ -2,6 +2,7 @@
 
 uvicorn → Guarded (refuses ambiguous or forged requests)
         → /data/… : the data plane, raw ASGI; its calls are recorded in people's access logs
+        → plain calls of servers, /token and /introspect : raw ASGI; what is out of the ordinary goes on to the doors
         → everything else : request id and log line → doors, run in worker threads
 """
 
@@ -37,6 +38,7 @@ from gateway.authorization import (
     unclaimed,
 )
 from gateway.authorization import pages as authorization_pages
+from gateway.authorization.plain_calls import PlainCalls
 from gateway.authorization.protocol import Protocol
 from gateway.authorization.server import BACKCHANNEL, CLIENT, CODE, DEFERRED, DEVICE, EXCHANGE, REFRESH
 from gateway.catalogue import Catalogue
@@ -220,6 +222,7 @@ class Application:
         # One address, one spelling. Starlette would send a form on with its secrets (307), behind TLS to plain http.
         self._pages.router.redirect_slashes = False
         self._doors: ASGIApp = Requests(self._pages)
+        self._plain_calls = PlainCalls(house, self._doors, {route.path: route.endpoint for route in routes})
         called = ["/data", registering.PATH, *(one.address for one in PROTOCOL.endpoints if one.steps)]
         self._app: ASGIApp = Guarded(Interactions(self._dispatch, called), house.settings)
         if metrics is not None:
@@ -236,7 +239,10 @@ class Application:
             await self._app(scope, receive, send)
 
     def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        door = self.data_plane if scope["path"].startswith("/data/") else self._doors
+        path: str = scope["path"]
+        if path.startswith("/data/"):
+            return self.data_plane(scope, receive, send)
+        door = self._plain_calls if self._plain_calls.takes(path) else self._doors
         return door(scope, receive, send)
 
     @contextlib.asynccontextmanager
@@ -247,6 +253,7 @@ class Application:
         self.together.start()
         self.sequencer.start()
         await self.data_plane.start()
+        self._plain_calls.start()
         await self._recover()
         recovering = asyncio.ensure_future(self._recovering())
         health.watch(self.house, log=self.sequencer.fault, data=self.data_plane.fault)
@@ -272,6 +279,7 @@ class Application:
             recovering.cancel()
             await asyncio.gather(recovering, return_exceptions=True)
             await self.data_plane.stop()
+            self._plain_calls.stop()
             self.sequencer.stop()
             self.together.stop()
             await transport.close()

@@ -32,6 +32,10 @@ NEEDED = "it takes a C compiler and Python's header files (Debian: apt-get insta
 BEAT_SECONDS = 10.0  # from one sign of life of a build to the next
 LIBRARY = "gateway.data_plane"  # the library with all modules; mypyc adds its own ending to the name
 MODULES = (
+    "authorization.client_tokens",
+    "authorization.clients",
+    "authorization.plain_calls",
+    "authorization.telling",
     "ground.calendar.instants",
     "ground.calendar.windows",
     "ground.http.connector",
@@ -45,8 +49,12 @@ MODULES = (
     "ground.keys.access",
     "ground.keys.dpop",
     "ground.keys.jose",
+    "ground.keys.known",
     "ground.keys.strict",
+    "ground.ops.interactions",
+    "ground.ops.lines",
     "ground.store.many",
+    "ground.store.sqlite.committed",
     "ledger.contract",
     "ledger.sqlite",
     "ledger.standing",

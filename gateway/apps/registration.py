@@ -1,7 +1,7 @@
 """What an app has registered about itself as an OAuth client, by the names of RFC 7591, read from its row.
 
 The row is read at every call, so that what an operator or the app changes holds from the next one on. What follows from
-the same row is remembered, by the hash of its texts.
+the same row is remembered.
 """
 
 import json
@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlmodel import Session
-
 from gateway.apps.profiles import DEFAULT, PROFILES, Profile
 from gateway.apps.tables import App
-from gateway.ground.keys import hashed
-from gateway.ground.store import raw
+from gateway.ground.store import Row
 
 GRANTS = ("authorization_code", "refresh_token")  # of an app that does not say
-REMEMBERED = 4096  # registrations at most
+REMEMBERED = 2048  # registrations at most, of some kilobytes
 # All that a registration follows from.
 _COLUMNS = ("client_id", "status", "auth_method", "secret_sha256")
 _ROW = f"SELECT {', '.join(_COLUMNS)}, metadata, jwks_read FROM app WHERE client_id = ?"
@@ -78,20 +75,19 @@ def scopes_of(said: Mapping[str, Any]) -> tuple[str, ...]:
     return ("openid", "profile", "email") if "sign-in" in said["purposes"] else ()
 
 
-def found(session: Session, client_id: str) -> Registration | None:
+def found(row: Row, client_id: str) -> Registration | None:
     """The app of this client_id as its row is now; None: there is none."""
-    row = raw(session).execute(_ROW, (client_id,)).fetchone()
-    if row is None:
+    kept = row(_ROW, (client_id,))
+    if kept is None:
         return None
-    *said, declared, jwks = row
-    key = (*said, hashed(declared), hashed(jwks or ""))
-    known = _remembered.get(key)
+    known = _remembered.get(kept)
     if known is None:
+        *said, declared, jwks = kept
         read = {"metadata_": json.loads(declared), "jwks_read": json.loads(jwks or "null")}
         known = registration(App(**dict(zip(_COLUMNS, said, strict=True)), **read))
         if len(_remembered) >= REMEMBERED:
             _remembered.clear()
-        _remembered[key] = known
+        _remembered[kept] = known
     return known
 
 

@@ -20,5 +20,6 @@ has to be kept or cleaned up.
     openid, scopes   scopes and claims as details             id_tokens, hints  who signed in, signed; coming back
     logout, logout_pages   who signed out; because an app asks   subjects, spending   its sub for a person; used once
     registering, reading   apps that register themselves      server, adapter   Authlib, untyped
-    narrowing    a token for less than was agreed             api, protocol, tabled, metadata   the doors; as tables
+    narrowing, telling   a token for less; what one is worth  api, protocol, tabled, metadata   the doors; as tables
+    plain_calls  the plain yes to servers, without a thread
 """

@@ -14,6 +14,7 @@ from gateway.authorization.families import GrantedFamily
 from gateway.authorization.rules import Refused
 from gateway.ground.keys import KeyRing, access
 from gateway.ground.keys.dpop import ALGORITHMS, NonceNeeded
+from gateway.ground.store import row_of
 from gateway.ground.web.context import Context
 
 Read = Callable[[str, KeyRing, str, datetime], Mapping[str, Any] | None]
@@ -48,7 +49,7 @@ def own(ctx: Context) -> tuple[App, Mapping[str, Any]]:
     scheme, claims = _held(ctx, client_tokens.read)
     app = ctx.session.get(App, claims["client_id"])
     may = app is not None and app.status == "active" and client_tokens.GRANT_TYPE in registration(app).grant_types
-    if app is None or not may or not client_tokens.lives(ctx.session, claims, ctx.now):
+    if app is None or not may or not client_tokens.lives(row_of(ctx.session), claims, ctx.now):
         raise _challenged(scheme, "invalid_token")
     return app, claims
 

@@ -15,6 +15,7 @@ from gateway.authorization.binding import Binding
 from gateway.authorization.rules import Refused
 from gateway.authorization.spending import first_use, is_spent
 from gateway.ground.keys import KeyRing, access, jose
+from gateway.ground.store import Row
 from gateway.settings import Settings
 
 GRANT_TYPE = "client_credentials"
@@ -66,9 +67,9 @@ def read(token: str, keys: KeyRing, public_url: str, now: datetime) -> Mapping[s
         return None
 
 
-def lives(session: Session, claims: Mapping[str, Any], now: datetime) -> bool:
+def lives(row: Row, claims: Mapping[str, Any], now: datetime) -> bool:
     """Whether it has not expired and was not given back."""
-    return claims["exp"] > now.timestamp() and not is_spent(session, _what(claims), now)
+    return claims["exp"] > now.timestamp() and not is_spent(row, _what(claims), now)
 
 
 def end(session: Session, claims: Mapping[str, Any], now: datetime) -> None:
@@ -78,9 +79,9 @@ def end(session: Session, claims: Mapping[str, Any], now: datetime) -> None:
         first_use(session, _what(claims), until, now)
 
 
-def introspect(session: Session, claims: Mapping[str, Any], now: datetime) -> dict[str, Any] | None:
+def introspect(row: Row, claims: Mapping[str, Any], now: datetime) -> dict[str, Any] | None:
     """RFC 7662 §2.2. None: it is not valid."""
-    if not lives(session, claims, now):
+    if not lives(row, claims, now):
         return None
     bound = claims.get("cnf")
     kept = ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "scope")

@@ -31,7 +31,7 @@ from gateway.errors import TooMany
 from gateway.ground.http.client_certificates import ClientCertificate
 from gateway.ground.keys import hashed, same
 from gateway.ground.keys.strict import is_text
-from gateway.ground.store import insert, raw, turn, turn_beside
+from gateway.ground.store import Row, insert, row_of, turn, turn_beside
 
 # Asked at every call.
 _FAILED = "SELECT count FROM failedauthentication WHERE id = ? AND minute = ?"
@@ -50,7 +50,7 @@ class Presented:
 
 
 @dataclass(frozen=True, slots=True)
-class _Credentials:
+class ShownCredentials:
     method: str
     client_id: str
     proof: str = ""
@@ -58,19 +58,18 @@ class _Credentials:
 
 def authenticate(session: Session, presented: Presented, public_url: str, now: datetime) -> Registration:
     """The app that makes the call. Raises Refused (invalid_client, invalid_request, unauthorized_client) or TooMany."""
-    credentials = _credentials(presented)
-    client = _registered(session, credentials.client_id)
-    key = hashed(f"{credentials.client_id if client else ''}\n{presented.network}")
-    minute = int(now.timestamp()) // 60
+    shown, row = credentials(presented), row_of(session)
+    client = registered(row, shown.client_id)
+    key, minute = guesses(client, presented.network), int(now.timestamp()) // 60
     too_many = TooMany("client authentication", retry_after=60 - int(now.timestamp()) % 60)
-    if _used_up(session, key, minute):
+    if used_up(row, key, minute):
         raise too_many
-    if not _proved(session, client, credentials, presented, public_url, now) or client is None:
+    if not _proved(session, client, shown, presented, public_url, now) or client is None:
         turn(session, f"client {key}")
         if not _counted(session, key, minute, rules.FAILURES_A_MINUTE):
             raise too_many
         raise Refused("invalid_client", status=401)
-    if credentials.method != "none" and turn_beside(session, f"client {key}") and _used_up(session, key, minute):
+    if shown.method != "none" and turn_beside(session, f"client {key}") and used_up(row, key, minute):
         raise too_many
     claimed = presented.form.get("client_id")
     if claimed is not None and claimed != client.client_id:
@@ -86,28 +85,38 @@ def find(session: Session, client_id: str) -> App | None:
     return row if row and row.status != "deleted" else None
 
 
-def _registered(session: Session, client_id: str) -> Registration | None:
-    """The same, without its row."""
-    client = registration.found(session, client_id) if is_text(client_id) else None
+def registered(row: Row, client_id: str) -> Registration | None:
+    """The same, as it is registered."""
+    client = registration.found(row, client_id) if is_text(client_id) else None
     return client if client and client.status != "deleted" else None
 
 
-def _used_up(session: Session, key: str, minute: int) -> bool:
-    failed = raw(session).execute(_FAILED, (key, minute)).fetchone()
+def guesses(client: Registration | None, network: str) -> str:
+    """Under which wrong credentials are counted."""
+    return hashed(f"{client.client_id if client else ''}\n{network}")
+
+
+def used_up(row: Row, key: str, minute: int) -> bool:
+    failed = row(_FAILED, (key, minute))
     return failed is not None and failed[0] >= rules.FAILURES_A_MINUTE
+
+
+def is_its_secret(client: Registration | None, shown: ShownCredentials) -> bool:
+    """Whether the client proves itself by a secret, in this way, and it is the right one."""
+    kept = client.secret_sha256 if client else None
+    return same(hashed(shown.proof), kept or _NOBODY) and client is not None and client.auth_method == shown.method
 
 
 def _proved(
     session: Session,
     client: Registration | None,
-    shown: _Credentials,
+    shown: ShownCredentials,
     presented: Presented,
     public_url: str,
     now: datetime,
 ) -> bool:
     if shown.method in BY_SECRET:
-        kept = client.secret_sha256 if client else None
-        return same(hashed(shown.proof), kept or _NOBODY) and client is not None and client.auth_method == shown.method
+        return is_its_secret(client, shown)
     if client is not None and shown.method == "none" and client.auth_method in BY_CERTIFICATE:
         return certificates.prove(session.get_one(App, client.client_id), presented.certificate)
     if client is None or client.auth_method != shown.method:
@@ -117,7 +126,7 @@ def _proved(
     return shown.method == "none"
 
 
-def _credentials(presented: Presented) -> _Credentials:
+def credentials(presented: Presented) -> ShownCredentials:
     """The credentials of the call. Two methods at once are refused (RFC 6749 §2.3)."""
     form, headers = presented.form, presented.authorization
     if len(headers) > 1:
@@ -131,15 +140,15 @@ def _credentials(presented: Presented) -> _Credentials:
         if form.get("client_assertion_type") != rules.ASSERTION_TYPE:
             raise Refused("invalid_client", "Unknown client_assertion_type.", status=401)
         assertion = form.get("client_assertion", "")
-        return _Credentials("private_key_jwt", assertions.subject(assertion) or "", assertion)
+        return ShownCredentials("private_key_jwt", assertions.subject(assertion) or "", assertion)
     if not form.get("client_id"):
         raise Refused("invalid_client", "No client authentication.", status=401)
     if "client_secret" in form:
-        return _Credentials("client_secret_post", form["client_id"], form["client_secret"])
-    return _Credentials("none", form["client_id"])
+        return ShownCredentials("client_secret_post", form["client_id"], form["client_secret"])
+    return ShownCredentials("none", form["client_id"])
 
 
-def _basic(header: str) -> _Credentials:
+def _basic(header: str) -> ShownCredentials:
     """HTTP Basic (RFC 7617), in which both parts are form-encoded first (RFC 6749 §2.3.1)."""
     scheme, _, encoded = header.partition(" ")
     wrong = Refused("invalid_client", "Not HTTP Basic.", status=401)
@@ -152,7 +161,7 @@ def _basic(header: str) -> _Credentials:
     client_id, colon, secret = text.partition(":")
     if not colon:
         raise wrong
-    return _Credentials("client_secret_basic", unquote_plus(client_id), unquote_plus(secret))
+    return ShownCredentials("client_secret_basic", unquote_plus(client_id), unquote_plus(secret))
 
 
 def count_request(session: Session, client_id: str, network: str, now: datetime) -> None:

@@ -1,4 +1,5 @@
-"""The endpoints, and for each the steps that a call takes, in their order. The functions are in steps.py.
+"""The endpoints, and for each the steps that a call takes, in their order. The functions are in steps.py. The plain yes
+of two of them is also given without a thread (plain_calls.py), as these steps would give it.
 
 `aval reference` prints this as one table, steps × endpoints.
 """

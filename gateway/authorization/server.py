@@ -32,6 +32,7 @@ from gateway.authorization import (
     openid,
     polling,
     requests,
+    telling,
     tokens,
 )
 from gateway.authorization.adapter import Client, Code, Held, HeldByClient, Refresh, Request
@@ -45,6 +46,7 @@ from gateway.consent import deciding
 from gateway.consent.tables import Consent
 from gateway.ground.keys import access, fresh, jose, same
 from gateway.ground.keys.jose import encoded
+from gateway.ground.store import row_of
 from gateway.ground.web import answers
 from gateway.ground.web.context import Context
 
@@ -380,15 +382,16 @@ class Introspection(_OwnTokens, IntrospectionEndpoint):
         held = self.query_token(request.form["token"], request.form.get("token_type_hint"))
         if held is None or held.client_id != client.client_id:
             return None
-        ctx = self.server.ctx
+        ctx, row = self.server.ctx, row_of(self.server.ctx.session)
         if isinstance(held, HeldByClient):
-            return client_tokens.introspect(ctx.session, held.claims, ctx.now)
+            return client_tokens.introspect(row, held.claims, ctx.now)
+        if isinstance(held.token, RefreshToken):
+            of = ctx.house.keys, ctx.house.settings, held.family, client.registered, held.token, ctx.now
+            return tokens.introspect_refresh(ctx.session, *of)
         if held.exchanged is not None and not exchange.stands(self.server.call, held.family, held.exchanged):
             return None
-        registered = client.registered
-        return tokens.introspect(
-            ctx.session, ctx.house.keys, ctx.house.settings, held.family, registered, held.token, ctx.now
-        )
+        found = telling.standing(row, held.token, ctx.now)
+        return telling.told(found, held.token, ctx.house.settings.public_url) if found else None
 
     def create_introspection_payload(self, token: dict[str, Any] | None) -> dict[str, Any]:
         return token or {"active": False}

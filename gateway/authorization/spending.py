@@ -7,7 +7,9 @@ from sqlmodel import Session, col
 
 from gateway.authorization.tables import SpentOnce
 from gateway.ground.keys import hashed
-from gateway.ground.store import insert
+from gateway.ground.store import Row, insert, instant
+
+_SPENT = "SELECT expires_at FROM spentassertion WHERE id = ?"
 
 
 def first_use(session: Session, what: str, until: datetime, now: datetime) -> bool:
@@ -19,6 +21,6 @@ def first_use(session: Session, what: str, until: datetime, now: datetime) -> bo
     return bool(session.execute(again).rowcount)  # type: ignore[attr-defined]
 
 
-def is_spent(session: Session, what: str, now: datetime) -> bool:
-    found = session.get(SpentOnce, hashed(what))
-    return found is not None and found.expires_at >= now
+def is_spent(row: Row, what: str, now: datetime) -> bool:
+    found = row(_SPENT, (hashed(what),))
+    return found is not None and instant(found[0]) >= now

@@ -125,65 +125,23 @@ def family_of(session: Session, claims: Mapping[str, Any]) -> TokenFamily | None
     return session.get(TokenFamily, claims.get("fam", ""))
 
 
-def introspect(
+def introspect_refresh(
     session: Session,
     keys: KeyRing,
     settings: Settings,
     family: TokenFamily,
     client: Registration,
-    token: RefreshToken | Mapping[str, Any],
-    now: datetime,
-) -> dict[str, Any] | None:
-    """RFC 7662 §2.2 for a refresh token (its row) or access token (its claims) of `family`. None: it is not valid.
-
-    What is granted is told as it is now, not as it was when the token was made; of an access token, what it is good
-    for.
-    """
-    granted = families.standing(session, family, now)
-    if not isinstance(granted, GrantedFamily):
-        return None
-    said = (
-        _of_refresh(keys, settings, granted, client, token, now)
-        if isinstance(token, RefreshToken)
-        else _of_access(token, family, now)
-    )
-    if said is None:
-        return None
-    audience = said.get("aud") or granting.locations(granted.terms, settings.public_url)
-    terms = granted.terms if isinstance(token, RefreshToken) else carried(granted, token, settings.public_url).terms
-    return {
-        "active": True,
-        **said,
-        "authorization_details": details_at(terms, audience, settings.public_url),
-    }
-
-
-def _of_access(claims: Mapping[str, Any], family: TokenFamily, now: datetime) -> dict[str, Any] | None:
-    if access.acting(dict(claims))[0] != family.client_id or claims["exp"] <= now.timestamp():
-        return None
-    kept = ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "auth_time", "acr", "scope", "grant_id")
-    bound = claims.get("cnf") or {}
-    token_type = "DPoP" if "jkt" in bound else "Bearer"
-    return {
-        "token_type": token_type,
-        **{name: claims[name] for name in kept if name in claims},
-        **({"cnf": dict(bound)} if bound else {}),
-        **({"act": dict(claims["act"])} if "act" in claims else {}),
-    }
-
-
-def _of_refresh(
-    keys: KeyRing,
-    settings: Settings,
-    granted: GrantedFamily,
-    client: Registration,
     token: RefreshToken,
     now: datetime,
 ) -> dict[str, Any] | None:
-    """It has no token_type: nothing is called with it."""
-    if token.spent_at is not None or token.expires_at <= now:
+    """RFC 7662 §2.2 for a refresh token of `family`. None: it is not valid. What is granted is told as it is now. There
+    is no token_type: nothing is called with it."""
+    granted = families.standing(session, family, now)
+    if not isinstance(granted, GrantedFamily) or token.spent_at is not None or token.expires_at <= now:
         return None
+    audience = granting.locations(granted.terms, settings.public_url)
     return {
+        "active": True,
         "iss": settings.public_url,
         "sub": subject(keys, granted.consent.person_id, client),
         "client_id": granted.family.client_id,
@@ -193,4 +151,5 @@ def _of_refresh(
         "acr": acr(granted.family.amr.split()),
         "scope": granted.family.scope,
         "grant_id": granted.consent.id,
+        "authorization_details": details_at(granted.terms, audience, settings.public_url),
     }

@@ -8,7 +8,7 @@
     terms       versions of what was agreed            rules       the life cycle, as a table
     ending, expiry, events, entries, evidence          what is written of it
     meanwhile   what is stopped on a frozen log, kept apart
-    granting    what a token says of it                lesser      a part of it, for one token
+    granting    what a token says of it                lesser, running   a part of it; whether it runs, from one row
     words, described   the record in words, alike on every page
 
 It knows no form, no token and no organisation's API. The consent screen and the "Data sharing" pages are rooms of

@@ -18,6 +18,7 @@ from typing import Any
 
 from gateway.errors import Unavailable
 from gateway.ground.store import Connection
+from gateway.ground.store.sqlite.committed import Version
 from gateway.ground.store.sqlite.engine import SqliteStore, StoreFault, is_damage
 from gateway.ground.store.threads import give_way
 from gateway.ledger.contract import Item, Key, Told, Verdict
@@ -47,31 +48,22 @@ _log = logging.getLogger("gateway.proxy")
 
 
 class Standings:
-    """Standings as one connection sees them. A row read is reused until another connection commits.
-
-    SQLite's data version tells that another connection has committed; it is asked for only when the bytes of
-    `commits` have changed. Commits of this connection itself do not change the data version, so code that changes a
-    standing on this connection must call `forget`.
+    """Standings as one connection sees them. A row read is reused until another connection commits (`Version`). Code
+    that changes a standing on this connection must call `forget`.
     """
 
     def __init__(self, connection: Connection, commits: Callable[[], bytes]) -> None:
         self._connection = connection
-        self._commits = commits
-        self._seen = b""
+        self._now = Version(connection, commits)
         self._version = -1
         self._held: dict[tuple[str, str, str], Standing] = {}
 
     def version(self) -> int:
-        seen = self._commits()
-        if seen != self._seen:
-            version = self._connection.execute("PRAGMA data_version").fetchone()[0]
-            # Keep the bytes read before the query. A commit between the two is then noticed at the next call, not
-            # missed.
-            self._seen = seen
-            if version != self._version:
-                self._held.clear()
-                self._version = version
-        return self._version
+        version = self._now.now()
+        if version != self._version:
+            self._held.clear()
+            self._version = version
+        return version
 
     def forget(self) -> None:
         self._held.clear()

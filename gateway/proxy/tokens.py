@@ -1,18 +1,15 @@
-"""Access tokens (RFC 9068) as the data plane reads them: verified once, then known by their SHA-256 until they expire.
+"""Access tokens (RFC 9068) as the data plane reads them.
 
 A token says which consent to look at, never what is in it: what may be read is the consent
 as it is now. So a token can be held in memory without holding a permission.
 """
 
-import hashlib
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from gateway.consent import lesser
 from gateway.consent.lesser import Portions
 from gateway.ground.keys import KeyRing, access, jose
-
-HELD = 20_000  # tokens known at once: some 10 MB
+from gateway.ground.keys.known import KnownTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,37 +34,18 @@ class Tokens:
     def __init__(self, keys: KeyRing, public_url: str) -> None:
         self._keys = keys
         self._issuer = public_url
-        self._known: OrderedDict[bytes, Token] = OrderedDict()
-        self._by = keys.signing  # the keys of those in `_known`
+        self._known: KnownTokens[Token] = KnownTokens(keys, self._verified)
 
     def read(self, shown: bytes, now: float) -> Token | None:
         """The token if it is ours and unexpired at `now` (epoch seconds); None for any other. Raises Unavailable while
         it is not known which keys have ended."""
-        self._keys.require_fresh()
-        signing = self._keys.signing
-        if signing is not self._by:  # what a key has signed that is not there any more is worth nothing
-            self._known.clear()
-            self._by = signing
-        digest = hashlib.sha256(shown).digest()
-        token = self._known.get(digest)
-        if token is None:
-            try:
-                token = self._verified(shown.decode("latin-1"), digest, now)
-            except jose.Malformed:
-                return None
-            self._known[digest] = token
-            if len(self._known) > HELD:
-                self._known.popitem(last=False)
-        if now >= token.expires:
-            self._known.pop(digest, None)
-            return None
-        return token
+        return self._known.read(shown, now)
 
     def may_be_of_new_key(self, shown: bytes) -> bool:
         """Of one that was not read: whether that may be because this process does not know its key yet."""
         return access.may_be_of_new_key(shown.decode("latin-1"), self._keys)
 
-    def _verified(self, text: str, digest: bytes, now: float) -> Token:
+    def _verified(self, text: str, digest: bytes, now: float) -> tuple[Token, int]:
         claims = access.read(text, self._keys, self._issuer, now, waits=False)
         if now >= claims["exp"]:
             raise jose.Malformed("expired")
@@ -78,7 +56,7 @@ class Tokens:
             parts = None if said is None else lesser.read(said, self._issuer)
         except ValueError:
             raise jose.Malformed("authorization_details") from None
-        return Token(
+        token = Token(
             consent=claims["grant_id"],
             family=claims["fam"],
             client=client,
@@ -94,3 +72,4 @@ class Tokens:
             auth_time=jose.whole_number(claims, "auth_time") if "auth_time" in claims else 0,
             acting=acting,
         )
+        return token, token.expires

@@ -26,6 +26,7 @@ from gateway.app import PROTOCOL
 from gateway.apps import declare, verbs, views
 from gateway.apps import pages as app_pages
 from gateway.authorization import api, asked, devices, logout_pages, pages, registering
+from gateway.authorization.plain_calls import PlainCalls
 from gateway.consent.facts import AppView, Offered, PersonFacts
 from gateway.consent.itself import ITSELF
 from gateway.formats.model import FoundAccount
@@ -171,8 +172,15 @@ class World:
             translations=Translations(),
             clock=self.clock,
         )
-        self.app = Starlette(routes=self._routes())
+        self.doors = Starlette(routes=self._routes())
+        self.plain_calls = PlainCalls(self.house, self.doors, {})
+        self.plain_calls.start()
         self._fill()
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:
+        """As in the whole gateway."""
+        door = self.plain_calls if scope["type"] == "http" and self.plain_calls.takes(scope["path"]) else self.doors
+        await door(scope, receive, send)
 
     def _routes(self) -> list[Route]:
         rooms = Rooms(self.house)

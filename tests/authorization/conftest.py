@@ -23,4 +23,5 @@ def _keys(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
 def world(tmp_path: Path, _keys: KeyRing) -> Iterator[World]:
     made = World(tmp_path, _keys)
     yield made
+    made.plain_calls.stop()
     made.house.store.close()

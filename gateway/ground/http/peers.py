@@ -4,6 +4,7 @@ The guard asks `Proxies` once for each request and writes the true peer into the
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from starlette.requests import HTTPConnection
@@ -43,6 +44,7 @@ def client_network(request: HTTPConnection, settings: Settings) -> str:
     return network(request.client.host) if request.client else ""
 
 
+@lru_cache(maxsize=4096)
 def network(peer: str) -> str:
     """The IPv4 address, or the /64 network of an IPv6 address, since one household has a whole /64. A text that is not
     an address is returned as it is."""

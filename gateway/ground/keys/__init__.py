@@ -8,7 +8,7 @@ Only token keys may come and go.
 
     ring     the keys, signing, sealing        opaque       secrets that are only looked up
     jose     reads tokens and public keys      strict       reads JSON
-    access   reads our own access tokens       dpop         reads proofs of possession of a token's key
+    access, known   reads our own access tokens; again   dpop   reads proofs of possession of a token's key
     sealing  values that leave and come back   algorithms   what tokens are signed with
     files    those in the keys folder          sealing_key  where the key-encryption key comes from
     hardware    … unwrapped by a module (PKCS #11)

@@ -31,9 +31,11 @@ def read_client(text: str, keys: KeyRing, public_url: str, now: float) -> dict[s
     return _of_client(_verified(text, keys, public_url, now, waits=True), public_url)
 
 
-def read_either(text: str, keys: KeyRing, public_url: str, now: float) -> tuple[dict[str, Any], bool]:
+def read_either(
+    text: str, keys: KeyRing, public_url: str, now: float, *, waits: bool = True
+) -> tuple[dict[str, Any], bool]:
     """The same of a token of either kind, and whether it is a client's own. Its signature is verified once."""
-    claims = _verified(text, keys, public_url, now, waits=True)
+    claims = _verified(text, keys, public_url, now, waits)
     if _is_of_person(claims):
         return _to_data(claims, public_url), False
     return _of_client(claims, public_url), True

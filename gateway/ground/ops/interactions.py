@@ -6,15 +6,22 @@ anything else that it sends stands nowhere. An app that sends none gets one of o
 
 import re
 from collections.abc import Sequence
-from uuid import UUID
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.ground.keys.opaque import fresh_bytes
 
+SCOPE = "aval.interaction_id"  # where the app's own stands
 NAME = b"x-fapi-interaction-id"
 _UUID = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+def _uuid() -> str:
+    """A random one (RFC 9562 §5.4)."""
+    digits = fresh_bytes(16).hex()
+    variant = "89ab"[int(digits[16], 16) % 4]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 class Interactions:
@@ -28,11 +35,12 @@ class Interactions:
         given = [value for name, value in scope["headers"] if name == NAME]
         found = given[0] if len(given) == 1 and _UUID.fullmatch(given[0]) else b""
         if found:
-            structlog.contextvars.bind_contextvars(interaction_id=found.decode())
+            scope[SCOPE] = found.decode()
+            structlog.contextvars.bind_contextvars(interaction_id=scope[SCOPE])
         elif not given and not f"{scope['path']}/".startswith(self._at):
             await self._app(scope, receive, send)
             return
-        said = (NAME, found or str(UUID(bytes=fresh_bytes(16), version=4)).encode())
+        said = (NAME, found or _uuid().encode())
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -34,6 +34,9 @@ class Output:
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._descriptor = _descriptor(stream)
+        self._ready = select.poll()
+        if self._descriptor is not None:
+            self._ready.register(self._descriptor, select.POLLOUT)
         self._one = threading.Lock()
         self._lost = 0  # lines dropped since the last one that was written
         self._broken_off = False  # whether the last line was written only in part
@@ -66,10 +69,8 @@ class Output:
             self._stream.flush()
             return
         rest = text.encode("utf-8", "backslashreplace")
-        ready = select.poll()
-        ready.register(self._descriptor, select.POLLOUT)
         while rest:
-            if not ready.poll(0):  # the pipe is full
+            if not self._ready.poll(0):  # the pipe is full
                 raise BlockingIOError
             rest = rest[os.write(self._descriptor, rest[: select.PIPE_BUF]) :]  # a pipe takes this much at once
             self._broken_off = bool(rest)
@@ -91,6 +92,8 @@ class _Handler(logging.StreamHandler[Output]):
 
 
 _outputs: list[Output] = []  # the process's one output, once `configure` was called
+_common: dict[str, str] = {}  # in every line of the process
+_tells = True  # whether lines of level info are written
 
 
 def configure(level: str, stream: TextIO | None = None, *, process: str = "") -> None:
@@ -109,6 +112,10 @@ def configure(level: str, stream: TextIO | None = None, *, process: str = "") ->
     threshold = logging.getLevelNamesMapping()[level.upper()]
     output = Output(stream or sys.stderr)
     _outputs[:] = [output]
+    global _tells
+    _tells = threshold <= logging.INFO
+    _common.clear()
+    _common.update({"process": process} if process else {})
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -129,6 +136,18 @@ def configure(level: str, stream: TextIO | None = None, *, process: str = "") ->
 def _of_process(process: str, _logger: Any, _method: str, line: Line) -> Line:
     line["process"] = process
     return line
+
+
+def write(line: Line) -> None:
+    """A line of level info that needs nothing more: all that it holds may be written as it is."""
+    if not _tells:
+        return
+    if not _outputs:  # not configured: as the library does it
+        structlog.get_logger().info(**line)
+        return
+    text = _json({**_common, **line}) + "\n"
+    for output in _outputs:
+        output.write(text)
 
 
 def logger() -> Any:

@@ -4,15 +4,13 @@ The id is made here and never taken from the caller. It is in the answer's X-Req
 request, and in the entries of the access log.
 """
 
-import time
-
 import structlog
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import GatewayError
-from gateway.ground.keys import fresh
+from gateway.ground.ops.lines import RequestLine
 from gateway.ground.ops.logs import logger
 from gateway.ground.web import answers
 from gateway.ground.web.headers import PAGE_HEADERS
@@ -36,9 +34,8 @@ class Requests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = scope["aval.request_id"] = fresh(16)
-        structlog.contextvars.bind_contextvars(request_id=request_id)  # uvicorn gives each request its own context
-        began, status = time.perf_counter(), 0
+        line, status = RequestLine(scope), 0
+        structlog.contextvars.bind_contextvars(request_id=line.id)  # uvicorn gives each request its own context
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -46,7 +43,7 @@ class Requests:
                 status = message["status"]
                 headers = message.setdefault("headers", [])
                 if not any(name == b"x-request-id" for name, _ in headers):
-                    message["headers"] = [*headers, (b"x-request-id", request_id.encode())]
+                    message["headers"] = [*headers, line.header]
             await send(message)
 
         try:
@@ -56,8 +53,7 @@ class Requests:
             if not status:
                 await _fault(scope, receive, sending)
         if scope["path"] not in self._quiet:
-            took = round((time.perf_counter() - began) * 1000, 1)
-            self._logger.info("request", method=scope["method"], path=scope["path"], status=status, ms=took)
+            line.write(status)
 
 
 async def _fault(scope: Scope, receive: Receive, send: Send) -> None:

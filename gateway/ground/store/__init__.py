@@ -15,24 +15,27 @@ The one invariant: a caller is answered only after COMMIT, and COMMIT means on t
 PostgreSQL: synchronous_commit=on, and on its synchronous standbys).
 """
 
-from gateway.ground.store.contract import TRIES, Clash, Connection, Store, instant, stored
+from gateway.ground.store.contract import TRIES, Clash, Committed, Connection, Row, Store, instant, stored
 from gateway.ground.store.opening import open_store
 from gateway.ground.store.postgres.months import RUNNING
 from gateway.ground.store.sqlite.copies import CopyFault, open_copy
-from gateway.ground.store.statements import insert, raw, turn, turn_beside
+from gateway.ground.store.statements import insert, raw, row_of, turn, turn_beside
 
 __all__ = [
     "RUNNING",
     "TRIES",
     "Clash",
+    "Committed",
     "Connection",
     "CopyFault",
+    "Row",
     "Store",
     "insert",
     "instant",
     "open_copy",
     "open_store",
     "raw",
+    "row_of",
     "stored",
     "turn",
     "turn_beside",

@@ -31,6 +31,17 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
+# What a bare SELECT of one row finds: of the session's transaction (`row_of`), or of what is committed (`Committed`).
+Row = Callable[[str, tuple[Any, ...]], tuple[Any, ...] | None]
+
+
+class Committed(Protocol):
+    """Single rows as they are committed at the moment of each call."""
+
+    def one(self, statement: str, values: tuple[Any, ...], /) -> tuple[Any, ...] | None: ...
+    def close(self) -> None: ...
+
+
 NOTED = "noted"  # of a session's `info`
 
 
@@ -137,6 +148,11 @@ class Store(ABC):
     @abstractmethod
     def prepare_months(self, today: date) -> None:
         """Make ready the tables of the months to come, where entries are kept by month. Raises Unavailable."""
+
+    def committed(self) -> Committed | None:
+        """Rows that can be read without waiting, on the event loop; None: this database has to be asked. Raises
+        Unavailable."""
+        return None
 
     def connections(self) -> tuple[int, int]:
         """Of those for pages: how many are in use, and how many could be."""

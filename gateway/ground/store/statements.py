@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlmodel import Session, SQLModel
 
-from gateway.ground.store.contract import NOTED, Connection, Noted, Remote, Store, translated
+from gateway.ground.store.contract import NOTED, Connection, Noted, Remote, Row, Store, translated
 
 
 @cache
@@ -30,6 +30,12 @@ def raw(session: Session) -> Connection:
     from gateway.ground.store.postgres.bare import Bare  # here: whoever only has a file loads no driver of a server
 
     return Bare(connection, session.info.setdefault(NOTED, Noted()))
+
+
+def row_of(session: Session) -> Row:
+    """How one row is found in the session's transaction."""
+    connection = raw(session)
+    return lambda statement, values: connection.execute(statement, values).fetchone()
 
 
 @contextlib.contextmanager

@@ -25,13 +25,13 @@ def page(context: Context, template: str, status: int = 200, **values: Any) -> R
 
 
 def json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse(value, status, {**_DATA_HEADERS, **(headers or {})})
+    return JSONResponse(value, status, {**DATA_HEADERS, **(headers or {})})
 
 
 def problem(status: int, code: str, title: str, headers: dict[str, str] | None = None, **members: Any) -> Response:
     """RFC 9457. `type` is an address of this gateway's documentation of errors."""
     body = {"type": f"/problems/{code}", "title": title, "status": status, **members}
-    return JSONResponse(body, status, {**_DATA_HEADERS, **(headers or {})}, "application/problem+json")
+    return JSONResponse(body, status, {**DATA_HEADERS, **(headers or {})}, "application/problem+json")
 
 
 def oauth_error(
@@ -39,10 +39,10 @@ def oauth_error(
 ) -> Response:
     """RFC 6749 §5.2. `description` must be plain ASCII and must not repeat anything the caller sent."""
     body = {"error": error, **({"error_description": description} if description else {}), **members}
-    return JSONResponse(body, status, {**_DATA_HEADERS, "Pragma": "no-cache", **(headers or {})})
+    return JSONResponse(body, status, {**DATA_HEADERS, "Pragma": "no-cache", **(headers or {})})
 
 
-_DATA_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+DATA_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 # 429 is `temporarily_unavailable` (RFC 6749 §4.1.2.1), because `slow_down` is for devices that poll (RFC 8628 §3.5).
 _OAUTH = {401: "invalid_client", 429: "temporarily_unavailable", 500: "server_error", 503: "temporarily_unavailable"}
 

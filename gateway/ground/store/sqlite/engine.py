@@ -17,7 +17,8 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, create_engine
 
 from gateway.errors import Unavailable
-from gateway.ground.store.contract import Lead, Store, translated
+from gateway.ground.store.contract import Committed, Lead, Store, translated
+from gateway.ground.store.sqlite.committed import CommittedRows
 
 try:  # SQLite before 3.51.3 can corrupt a WAL file that two connections reset at once; the wheel carries a newer one
     import pysqlite3 as sqlite3
@@ -138,6 +139,9 @@ class SqliteStore(Store):
         index = open(self.path.with_name(f"{self.path.name}-shm"), "rb", buffering=0)
         self._indexes.append(index)  # kept open until `close`: closing any descriptor of it drops SQLite's locks
         return memoryview(mmap.mmap(index.fileno(), INDEX_HEADER, prot=mmap.PROT_READ)).tobytes
+
+    def committed(self) -> Committed:
+        return CommittedRows(self.connect(), self.commits())
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
