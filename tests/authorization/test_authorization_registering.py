@@ -90,6 +90,30 @@ def test_people_are_told_what_an_app_did_not_tell(shop):
     assert "Corner Shop has not told how to reach it." in words
 
 
+def test_a_client_that_knows_no_purposes_asks_by_the_scope_that_it_registered(shop):
+    said = registered(shop, token_endpoint_auth_method="none", redirect_uris=["http://127.0.0.1/back"],
+                      scope="energy:usage offline_access")  # fmt: skip
+    assert said["purposes"] == ["energy-advice"] and said["scope"] == "energy:usage offline_access"
+    asked = shop.request(authorization_details=None, scope="energy:usage", resource=f"{ISSUER}/data/city-energy",
+                         redirect_uri="http://127.0.0.1:5555/back")  # fmt: skip
+    browser = shop.browser("alice")
+    kept = browser.get("/authorize", params={"client_id": said["client_id"], **asked})
+    code = answered(shop.agree(browser, kept.headers["location"]))["code"]
+    answer = shop.redeem(code, said["client_id"], client_id=said["client_id"], redirect_uri=asked["redirect_uri"])
+    assert answer.status_code == 200 and answer.json()["scope"] == "energy:usage", answer.text
+    assert [detail["purpose"] for detail in answer.json()["authorization_details"]] == ["energy-advice"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "purposes"),
+    [("openid bank:balances", ["sign-in", "household-budget"]), ("offline_access", ["sign-in"])],
+)
+def test_purposes_that_are_not_told_are_those_of_the_scopes(shop, scope, purposes):
+    assert registered(shop, scope=scope)["purposes"] == purposes
+    assert registered(shop, scope=scope, purposes=["energy-advice"])["purposes"] == ["energy-advice"]
+    assert registered(shop)["purposes"] == ["sign-in"]
+
+
 def test_nobody_is_verified_by_saying_so(shop):
     said = registered(shop, verified=True, status="active", came_by="file", logo="x.svg")
     with shop.session() as session:
