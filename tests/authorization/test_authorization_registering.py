@@ -121,6 +121,14 @@ def test_nobody_is_verified_by_saying_so(shop):
         assert not row.verified and row.came_by == "dynamic" and row.metadata_["logo"] is None
 
 
+def test_a_client_id_is_chosen_here_and_is_nobodys_sub(shop):
+    said = registered(shop, client_id="meter", client_secret="chosen")
+    assert re.fullmatch("c-[0-9a-f]{32}", said["client_id"]) and said["client_secret"] != "chosen"
+    sub = claims(signs_in(shop, said)["id_token"])["sub"]
+    assert registered(shop, client_id=sub)["client_id"] != sub
+    assert not re.fullmatch("c-[0-9a-f]{32}", sub)
+
+
 def test_secrets_and_tokens_are_kept_as_hashes_only(shop):
     said = registered(shop)
     with shop.session() as session:
@@ -155,6 +163,7 @@ def test_what_is_not_offered_is_left_out_and_the_answer_says_so(shop):
         ["https://user:pass@site.example/callback"],
         ["https://*.site.example/callback"],
         [f"{SITE}/callback", 7],
+        [f"{SITE}/callback/{number}" for number in range(1000)],
     ],
 )
 def test_an_address_that_people_would_not_be_sent_to_is_refused(shop, uris):
@@ -176,6 +185,8 @@ def test_a_native_app_may_have_a_scheme_of_its_own(shop):
     [
         {"jwks": {"keys": [EC().jwk]}, "jwks_uri": f"{SITE}/jwks"},
         {"token_endpoint_auth_method": "private_key_jwt"},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [{**EC().jwk, "d": "AAAA"}]}},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [{"kty": "oct", "k": "AAAA", "kid": "x"}]}},
         {"token_endpoint_auth_method": "client_secret_jwt"},
         {"id_token_signed_response_alg": "none"},
         {"userinfo_signed_response_alg": "none"},
