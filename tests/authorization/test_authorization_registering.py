@@ -294,6 +294,18 @@ def test_two_addresses_and_none_in_the_request_is_answered_on_a_page(shop):
     assert browser.get("/authorize", params={"client_id": said["client_id"], **request}).status_code == 303
 
 
+def test_a_link_to_us_takes_nobody_on_to_whoever_registered_by_itself(shop):
+    """RFC 9700 §4.11.2: a request that is wrong would make us a way to any address."""
+    said = registered(shop)
+    for app, by_itself in ((said["client_id"], False), ("open", True)):
+        shop.register("open", redirect_uris=PLAIN["redirect_uris"], require_pushed_authorization_requests=False)
+        wrong = shop.request(app, scope="no-such", redirect_uri=PLAIN["redirect_uris"][0])
+        page = Page(shop.browser().get("/authorize", params={"client_id": app, **wrong}).text)
+        assert any(link.startswith(f"{SITE}/callback?error=invalid_scope") for link in page.links)
+        assert bool(page.refresh) is by_itself
+        assert Page(shop.browser("alice").get("/authorize", params={"client_id": app, **wrong}).text).refresh
+
+
 def test_registrations_from_one_network_are_limited(shop):
     for _ in range(60):
         assert send(shop, {"redirect_uris": []}).status_code == 400
