@@ -58,7 +58,7 @@ class Registrable:
 
     profiles: tuple[str, ...]
     grants: tuple[str, ...]
-    scopes: frozenset[str]
+    scopes: Mapping[str, tuple[str, ...]]  # each with the purposes for which it stands
     secrets: bool = True  # whether it can be given one
 
 
@@ -73,7 +73,6 @@ def document(members: Mapping[str, Any], client_id: str, offered: Registrable) -
         said["deletion_contact"] = sent["contacts"][0]
     elif "contacts" in sent and sent["contacts"] != []:
         said["deletion_contact"] = None  # no list: a fault
-    said.setdefault("purposes", list(SIGNING_IN))
     method = said.setdefault("token_endpoint_auth_method", DEFAULT_METHOD if offered.secrets else "none")
     said.setdefault("profile", _profile(method, offered))
     if said["profile"] != "fapi2":  # which insists by itself; else nobody pushes who does not say so (RFC 9126 §6)
@@ -86,6 +85,7 @@ def document(members: Mapping[str, Any], client_id: str, offered: Registrable) -
         said["scope"] = " ".join(one for one in dict.fromkeys(sent["scope"].split()) if one in offered.scopes)
         if not said["scope"]:
             del said["scope"]
+    said.setdefault("purposes", _purposes(said.get("scope"), offered))
     faults = [*_wrong_members(sent, said, offered), *declare.check(said, SELF_FORM)]
     if faults:
         raise DeclarationError(client_id, [replace(one, key=_named(one.key)) for one in faults])
@@ -129,6 +129,13 @@ def _names(sent: Mapping[str, Any]) -> dict[str, Any]:
         host = _host(uris[0]) if isinstance(uris, list) and uris else ""
         plain = next((sent[one] for one in sent if one.startswith("client_name#")), host[:NAME_LENGTH] or "App")
     return {language: sent.get(f"client_name#{language}", plain) for language in LANGUAGES}
+
+
+def _purposes(scope: object, offered: Registrable) -> list[str]:
+    """Of an app that tells none: those of its scopes. Clients that know the standards alone have no member for them."""
+    asked = scope.split() if isinstance(scope, str) else []
+    named = (purpose for one in asked for purpose in offered.scopes[one])
+    return list(dict.fromkeys(named)) or list(SIGNING_IN)
 
 
 def _profile(method: object, offered: Registrable) -> str:

@@ -38,6 +38,12 @@ class Binding:
     def token_type(self) -> str:
         return "DPoP" if self.jkt else "Bearer"
 
+    @property
+    def holder(self) -> str:
+        """By what who holds it is known again at the next refresh (RFC 9449 §5, RFC 8705 §4); "": it is bound to
+        nothing."""
+        return self.jkt or (f"x5t#S256:{self.x5t}" if self.x5t else "")
+
 
 UNBOUND = Binding()
 

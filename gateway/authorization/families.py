@@ -53,11 +53,12 @@ class GrantedFamily:
 
 
 def redeem(
-    session: Session, log: Log, request: AuthorizationRequest, jkt: str, new_id: str, now: datetime
+    session: Session, log: Log, request: AuthorizationRequest, holder: str, new_id: str, now: datetime
 ) -> TokenFamily | None:
     """Spend the code and start its family. None: refused, expired, or already spent; then its family is ended.
 
-    `jkt`: the key by which alone the family may be refreshed; "": its client proves who it is.
+    `holder`: of the key or certificate by which alone the family may be refreshed (`Binding.holder`); "": by
+    anybody, or its client proves who it is.
     """
     consent = session.get(Consent, request.consent_id) if request.consent_id else None
     if consent is None:
@@ -84,7 +85,7 @@ def redeem(
         scope=request.scope,
         claims=request.claims,
         resource=request.resource,
-        jkt=jkt,
+        jkt=holder,
     )
     session.add(family)
     return family

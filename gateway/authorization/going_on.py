@@ -6,7 +6,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from gateway.apps import addresses
-from gateway.apps.registration import registration
+from gateway.apps.registration import Registration, registration
 from gateway.apps.tables import App
 from gateway.apps.views import view
 from gateway.authorization import asked, clients, dispatch, openid, requests, rules
@@ -47,7 +47,7 @@ def interactive(
         return _another_is_meant(ctx, app, row, caller, resume)
     if not dispatch.may_change_grant(ctx.session, row, others, caller, ctx.now):
         return _no_such_grant(others, ctx, app, row)
-    _sign_in_as_before(ctx, row, caller)
+    _sign_in_as_before(ctx, app, row, caller)
     consent, person = _hers(others, ctx, app, row, caller)
     ask = Ask.from_json(row.ask)
     facts = _standing(ctx, app, row, consent, person, caller)
@@ -138,13 +138,20 @@ def _standing(
     return dispatch.signing_in(facts, row, person, caller, sub)
 
 
-def _sign_in_as_before(ctx: Context, row: AuthorizationRequest, caller: Caller) -> None:
+def _is_the_app(client: Registration, row: AuthorizationRequest) -> bool:
+    """Whether it can be only the app that asks: it proves who it is, or its answer goes to its website. In the name of
+    a program on her device any other may ask, so she answers each time, if by one click (RFC 8252 §8.6)."""
+    return not (client.public and client.native) or row.redirect_uri.startswith("https:")
+
+
+def _sign_in_as_before(ctx: Context, app: App, row: AuthorizationRequest, caller: Caller) -> None:
     """Who agreed that an app signs her in is not asked each time: the request hangs from that agreement."""
     if (
         asked.is_asked(row)
         or row.consent_id is not None
         or row.grant_management_action
         or "consent" in row.prompt.split()
+        or not _is_the_app(registration(app), row)
     ):
         return
     if Ask.from_json(row.ask).is_sign_in:
@@ -234,7 +241,8 @@ def silently(others: Facts, ctx: Context, app: App, row: AuthorizationRequest) -
     facts, consent = dispatch.StepFacts(), None
     if caller:
         person = others.person(ctx.session, caller.person)
-        if not row.grant_management_action:  # a grant is made or changed by her word alone
+        # a grant is made or changed by her word alone
+        if not row.grant_management_action and _is_the_app(registration(app), row):
             consent = dispatch.agreed_before(ctx.session, row, person.id, ctx.now)
         facts = _standing(ctx, app, row, consent, person, caller)
     step = dispatch.next_step(row, caller, facts, settings, ctx.now)

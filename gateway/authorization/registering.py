@@ -203,10 +203,11 @@ def _offered(ctx: Context, protocol: Protocol, profiles: Sequence[str]) -> Regis
     return Registrable(tuple(profiles), grants, scopes)
 
 
-def known_scopes(session: Session, catalogue: Catalogue) -> frozenset[str]:
-    named = scoped.names(catalogue, list(views.directory(session).values()))
+def known_scopes(session: Session, catalogue: Catalogue) -> Mapping[str, tuple[str, ...]]:
+    """What an app may register to ask for, each with the purposes for which it stands."""
     signing_in = (scope for scope, dataset in openid.SCOPES.items() if dataset in catalogue.datasets)
-    return frozenset((*signing_in, rules.DATA, rules.OFFLINE, *named))
+    plain = scoped.purposes(catalogue, views.directory(session).values())
+    return {**dict.fromkeys(signing_in, members.SIGNING_IN), rules.DATA: (), rules.OFFLINE: (), **plain}
 
 
 def _checked(call: Registering, then: "Writes") -> Response | Later:

@@ -62,8 +62,9 @@ def on_to_app(
     goes_on: bool = False,
     later: bool = False,
 ) -> Response:
-    """The page that goes on to the app: by itself, and by a link that names where it leads. An app that polls has no
-    page to go to: it asks by itself."""
+    """The page that goes on to the app: by itself, and by a link that names where it leads. To an app that registered
+    itself by the link alone, as long as nobody has signed in: else a link to us would lead anywhere (RFC 9700
+    §4.11.2). An app that polls has no page to go to: it asks by itself."""
     if not to.uri:
         name = view(app).name[ctx.language]
         page = "device_done" if to.device else "asked_done"
@@ -74,6 +75,7 @@ def on_to_app(
     return ctx.page(
         "authorization/back.html",
         target=target,
+        by_itself=ctx.caller is not None or app.came_by == "file",
         app_name=view(app).name[ctx.language],
         place=addresses.place(to.uri),
         granted="code" in answer,

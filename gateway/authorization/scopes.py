@@ -24,6 +24,15 @@ def names(catalogue: Catalogue, organisations: Iterable[OrganisationFacts]) -> l
     return sorted({*catalogue.scopes, *(name for one in organisations for name in one.scopes)})
 
 
+def purposes(catalogue: Catalogue, organisations: Iterable[OrganisationFacts]) -> dict[str, tuple[str, ...]]:
+    """The same, each with the purposes for which it stands: organisations may mean different ones by one name."""
+    found: dict[str, dict[str, None]] = {}
+    for every in (catalogue.scopes, *(one.scopes for one in organisations)):
+        for name, scope in every.items():
+            found.setdefault(name, {})[scope.purpose] = None
+    return {name: tuple(codes) for name, codes in found.items()}
+
+
 def names_at(catalogue: Catalogue, organisation: OrganisationFacts) -> list[str]:
     """Those that stand for data of this organisation."""
     every = {**catalogue.scopes, **organisation.scopes}

@@ -133,8 +133,8 @@ def _redeemed(call: EndpointCall, row: AuthorizationRequest, grant_type: str) ->
     _check_key(call, row)
     tokens.check_target(call.form.get("resource", ""), row.resource)
     _check_part(call, row)
-    jkt = call.binding.jkt if call.client.public else ""
-    family = families.redeem(ctx.session, ctx.house.log, row, jkt, fresh(), ctx.now)
+    holder = call.binding.holder if call.client.public else ""
+    family = families.redeem(ctx.session, ctx.house.log, row, holder, fresh(), ctx.now)
     if family is None:
         return None
     granted = families.standing(ctx.session, family, ctx.now)
@@ -254,15 +254,16 @@ class RefreshGrant(RefreshTokenGrant):
         return Refresh(row, ctx.session.get_one(TokenFamily, row.family_id))
 
     def authenticate_user(self, refresh_token: Refresh) -> Given:
-        """What the family stands on now. A public client's token is spent here, before minting.
+        """What the family stands on now. A public client's token is spent here, before minting, unless it is bound.
 
         One that is spent already stays so, also when its app has become confidential since.
         """
         ctx: Context = self.server.ctx
         call: EndpointCall = self.server.call
         family = refresh_token.family
-        if family.jkt and family.jkt != call.binding.jkt:  # RFC 9449 §5: of a public client
-            raise Refused("invalid_dpop_proof", "The refresh token is bound to another key.")
+        if family.jkt and family.jkt != call.binding.holder:  # RFC 9449 §5, RFC 8705 §4: of a public client
+            error = "invalid_grant" if call.client.certificate_bound else "invalid_dpop_proof"
+            raise Refused(error, "The refresh token is bound to another key.")
         tokens.check_target(call.form.get("resource", ""), family.resource)
         ctx.house.log.turn(ctx.session, family.person_id)
         granted = families.standing(ctx.session, family, ctx.now)
@@ -272,7 +273,8 @@ class RefreshGrant(RefreshTokenGrant):
         if not isinstance(granted, GrantedFamily):
             raise InvalidGrantError()
         carried = narrowing.carried(call, family.scope, family.resource, granted.terms)
-        if not call.client.public and refresh_token.row.spent_at is None:
+        keeps = not call.client.public or bool(family.jkt)  # who stole it can do nothing with it (RFC 9700 §4.14.2)
+        if keeps and refresh_token.row.spent_at is None:
             return Given(granted, carried, None)
         successor = families.rotate(ctx.session, ctx.house, granted, refresh_token.row, fresh(), ctx.now)
         if successor is None:

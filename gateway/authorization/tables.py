@@ -68,7 +68,7 @@ class TokenFamily(SQLModel, table=True):
     scope: str = "data_access"
     claims: str = ""  # as in the request
     resource: str = ""  # to which its tokens are limited, as in the request
-    jkt: str = ""  # of a public client: the key by which alone it may refresh (RFC 9449 §5)
+    jkt: str = ""  # of a public client: the key or certificate by which alone it may refresh (`Binding.holder`)
     started_at: datetime
     expires_at: datetime | None = Field(default=None, index=True)  # when its last refresh token expires
     ended_at: datetime | None = None

@@ -424,7 +424,7 @@ def test_what_a_registration_must_say(changes, key):
 
 
 def test_no_app_says_of_itself_that_it_may_ask_anybody(till):
-    offered = Registrable(("oauth21", "oidc"), (CIBA, "authorization_code", "refresh_token"), frozenset(("openid",)))
+    offered = Registrable(("oauth21", "oidc"), (CIBA, "authorization_code", "refresh_token"), {"openid": ("sign-in",)})
     said = {"redirect_uris": [CALLBACK], "grant_types": [CIBA, "authorization_code"], "asks_anybody": True}
     kept = members.document({**said, "backchannel_token_delivery_mode": "poll"}, "self", offered)
     assert kept["backchannel_token_delivery_mode"] == "poll" and "asks_anybody" not in kept

@@ -107,7 +107,9 @@ def test_a_public_app_whose_tokens_are_bound_needs_one_to_get_and_to_refresh_the
     assert claims(body["access_token"])["cnf"] == {"x5t#S256": shown["solo"].thumbprint}
     again = {"client_id": "bound", "grant_type": "refresh_token", "refresh_token": body["refresh_token"]}
     assert call(world_of, "POST", "/token", None, again).json()["error"] == "invalid_request"
-    assert call(world_of, "POST", "/token", shown["solo"], again).status_code == 200
+    assert call(world_of, "POST", "/token", shown["mallory"], again).json()["error"] == "invalid_grant"
+    renewed = call(world_of, "POST", "/token", shown["solo"], again)
+    assert renewed.status_code == 200 and "refresh_token" not in renewed.json()
 
 
 def test_at_userinfo_the_token_opens_nothing_with_another_certificate(world_of, shown):

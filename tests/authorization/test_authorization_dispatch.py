@@ -209,6 +209,24 @@ def test_prompt_none_gives_a_code_under_the_very_same_agreement_only(world):
     assert silent(world, world.browser("bob"))["error"] == "consent_required"
 
 
+@pytest.mark.parametrize("scope", [None, "openid email"])
+def test_in_the_name_of_a_program_on_her_device_nobody_gets_a_code_without_her(world, scope):
+    """RFC 8252 §8.6: whoever listens on her device may be the one that asks."""
+    signs_in = {"purposes": ["sign-in", "energy-advice"]}
+    world.register("program", redirect_uris=["http://127.0.0.1/back"], application_type="native", **signs_in)
+
+    def asked(port, **more):
+        return world.pushed("program", redirect_uri=f"http://127.0.0.1:{port}/back", scope=scope, **more)
+
+    alice = world.browser("alice")
+    assert answered(world.agree(alice, asked(5001)))["code"]
+    mallory = alice.get(asked(6666, prompt="none"))
+    said = parse_qs(urlsplit(mallory.headers["location"]).query)
+    assert said["error"] == ["consent_required"] and "code" not in said
+    page = alice.get(asked(5002))
+    assert "/authorize/continue" in page.text and "127.0.0.1:5002" in page.text
+
+
 def test_on_a_frozen_log_no_code_is_given_and_a_request_waits_for_better_times(world):
     world.tokens()
     alice, address, hidden = world.browser("alice"), world.pushed(), world.pushed(prompt="none")

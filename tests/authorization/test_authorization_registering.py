@@ -90,11 +90,43 @@ def test_people_are_told_what_an_app_did_not_tell(shop):
     assert "Corner Shop has not told how to reach it." in words
 
 
+def test_a_client_that_knows_no_purposes_asks_by_the_scope_that_it_registered(shop):
+    said = registered(shop, token_endpoint_auth_method="none", redirect_uris=["http://127.0.0.1/back"],
+                      scope="energy:usage offline_access")  # fmt: skip
+    assert said["purposes"] == ["energy-advice"] and said["scope"] == "energy:usage offline_access"
+    asked = shop.request(authorization_details=None, scope="energy:usage", resource=f"{ISSUER}/data/city-energy",
+                         redirect_uri="http://127.0.0.1:5555/back")  # fmt: skip
+    browser = shop.browser("alice")
+    kept = browser.get("/authorize", params={"client_id": said["client_id"], **asked})
+    code = answered(shop.agree(browser, kept.headers["location"]))["code"]
+    answer = shop.redeem(code, said["client_id"], client_id=said["client_id"], redirect_uri=asked["redirect_uri"])
+    assert answer.status_code == 200 and answer.json()["scope"] == "energy:usage", answer.text
+    assert [detail["purpose"] for detail in answer.json()["authorization_details"]] == ["energy-advice"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "purposes"),
+    [("openid bank:balances", ["sign-in", "household-budget"]), ("offline_access", ["sign-in"])],
+)
+def test_purposes_that_are_not_told_are_those_of_the_scopes(shop, scope, purposes):
+    assert registered(shop, scope=scope)["purposes"] == purposes
+    assert registered(shop, scope=scope, purposes=["energy-advice"])["purposes"] == ["energy-advice"]
+    assert registered(shop)["purposes"] == ["sign-in"]
+
+
 def test_nobody_is_verified_by_saying_so(shop):
     said = registered(shop, verified=True, status="active", came_by="file", logo="x.svg")
     with shop.session() as session:
         row = session.get(App, said["client_id"])
         assert not row.verified and row.came_by == "dynamic" and row.metadata_["logo"] is None
+
+
+def test_a_client_id_is_chosen_here_and_is_nobodys_sub(shop):
+    said = registered(shop, client_id="meter", client_secret="chosen")
+    assert re.fullmatch("c-[0-9a-f]{32}", said["client_id"]) and said["client_secret"] != "chosen"
+    sub = claims(signs_in(shop, said)["id_token"])["sub"]
+    assert registered(shop, client_id=sub)["client_id"] != sub
+    assert not re.fullmatch("c-[0-9a-f]{32}", sub)
 
 
 def test_secrets_and_tokens_are_kept_as_hashes_only(shop):
@@ -131,6 +163,7 @@ def test_what_is_not_offered_is_left_out_and_the_answer_says_so(shop):
         ["https://user:pass@site.example/callback"],
         ["https://*.site.example/callback"],
         [f"{SITE}/callback", 7],
+        [f"{SITE}/callback/{number}" for number in range(1000)],
     ],
 )
 def test_an_address_that_people_would_not_be_sent_to_is_refused(shop, uris):
@@ -152,6 +185,8 @@ def test_a_native_app_may_have_a_scheme_of_its_own(shop):
     [
         {"jwks": {"keys": [EC().jwk]}, "jwks_uri": f"{SITE}/jwks"},
         {"token_endpoint_auth_method": "private_key_jwt"},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [{**EC().jwk, "d": "AAAA"}]}},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [{"kty": "oct", "k": "AAAA", "kid": "x"}]}},
         {"token_endpoint_auth_method": "client_secret_jwt"},
         {"id_token_signed_response_alg": "none"},
         {"userinfo_signed_response_alg": "none"},
@@ -257,6 +292,18 @@ def test_two_addresses_and_none_in_the_request_is_answered_on_a_page(shop):
         assert answer.status_code == status and "location" not in answer.headers
     request = shop.request(said["client_id"], scope="openid", redirect_uri=f"{SITE}/callback?a=b")
     assert browser.get("/authorize", params={"client_id": said["client_id"], **request}).status_code == 303
+
+
+def test_a_link_to_us_takes_nobody_on_to_whoever_registered_by_itself(shop):
+    """RFC 9700 §4.11.2: a request that is wrong would make us a way to any address."""
+    said = registered(shop)
+    for app, by_itself in ((said["client_id"], False), ("open", True)):
+        shop.register("open", redirect_uris=PLAIN["redirect_uris"], require_pushed_authorization_requests=False)
+        wrong = shop.request(app, scope="no-such", redirect_uri=PLAIN["redirect_uris"][0])
+        page = Page(shop.browser().get("/authorize", params={"client_id": app, **wrong}).text)
+        assert any(link.startswith(f"{SITE}/callback?error=invalid_scope") for link in page.links)
+        assert bool(page.refresh) is by_itself
+        assert Page(shop.browser("alice").get("/authorize", params={"client_id": app, **wrong}).text).refresh
 
 
 def test_registrations_from_one_network_are_limited(shop):

@@ -17,7 +17,7 @@ from play import BrokenScript
 from tests.ports import free_port
 
 MODULES = Path("/usr/lib/apache2/modules")
-_LOADED = ("mpm_event", "authn_core", "authz_core", "authz_user", "headers", "auth_openidc", "oauth2")
+_LOADED = ("mpm_event", "authn_core", "authz_core", "authz_user", "headers", "ssl", "auth_openidc", "oauth2")
 SECONDS = 10
 
 _FRAME = """
@@ -68,6 +68,15 @@ RESOURCE_SERVER = """
 """
 # How it judges a token. What it has found it keeps for all its pages, so one Apache has one way.
 BY_SIGNATURE = "jwks_uri {issuer}/jwks.json jwks_uri.ssl_verify=false"
+BOUND_TO_KEY, BOUND_TO_CERTIFICATE = "&type=dpop", "&type=mtls"  # after BY_SIGNATURE
+# Apache ends TLS itself, and asks for a certificate of whomever.
+TLS = """
+SSLEngine on
+SSLCertificateFile {certificate}
+SSLCertificateKeyFile {key}
+SSLVerifyClient optional_no_ca
+SSLOptions +StdEnvVars +ExportCertData
+"""
 BY_ASKING = (
     "introspect {issuer}/introspect introspect.ssl_verify=false&introspect.auth=client_secret_basic"
     "&client_id={client_id}&client_secret={secret}"

@@ -13,6 +13,7 @@ from tests.worlds.demo import started
 WALK = Path(__file__).with_name("walk.py")
 
 
+@pytest.mark.timeout(360)  # it waits for limits of a minute, and starts a demo first
 def test_the_walk_of_a_newcomer(tmp_path_factory: pytest.TempPathFactory) -> None:
     demo = started(tmp_path_factory.mktemp("town"))
     try:

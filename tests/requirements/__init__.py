@@ -20,7 +20,7 @@ PAGE = ROOT / "gateway" / "docs" / "requirements.md"
 
 AREAS = (  # in the order of the page; the file of each has its name
     "common", "metadata", "fapi2", "dpop", "message-signing", "oidc", "step-up", "registration", "logout", "ciba",
-    "shared-signals", "grants", "rar", "negative-a", "negative-b", "negative-c", "negative-h",
+    "shared-signals", "grants", "rar", "negative-a", "negative-b", "negative-c", "negative-f", "negative-h",
 )  # fmt: skip
 STATES = ("proved", "in part", "not yet", "not here")
 TEXT_LENGTH = 240  # characters: one line, in plain words
