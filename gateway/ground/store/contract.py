@@ -31,7 +31,9 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
-NOTED = "noted"  # of a session's `info`
+# Of a session's `info`:
+NOTED = "noted"
+BARE = "bare"  # its bare connection, where it has one from its beginning to its end
 
 
 @dataclass
