@@ -15,7 +15,7 @@ from gateway.consent.facts import AppView
 from gateway.consent.request import Ask
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent
-from gateway.ground.store import found
+from gateway.ground.store import found, raw
 from gateway.ground.store.rows import made
 from gateway.house import House
 from gateway.log import Log
@@ -23,6 +23,7 @@ from gateway.policy import Decision, Policies, PolicyFacts
 from gateway.settings import Settings
 
 _SAME = "person_id = ? AND app_id = ? AND purpose = ?"
+_BEFORE = f"SELECT id FROM consent WHERE {_SAME} AND version > 0 AND id <> ? ORDER BY granted_at DESC LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +158,14 @@ def active_for(session: Session, person_id: str, app_id: str, purpose: str) -> l
     return found(session, Consent, f"{_SAME} AND state IN (?, ?)", live)
 
 
-def before(session: Session, consent: Consent) -> Consent | None:
-    """The last agreement of the same person, app and purpose, running or ended, to which the new terms of `consent`
-    refer. The link is for the history only: what was stopped or has run out is agreed to again on the full screen."""
+def before(session: Session, consent: Consent) -> str | None:
+    """The id of the last agreement of the same person, app and purpose, running or ended, to which the new terms of
+    `consent` refer. The link is for the history only: what was stopped or has run out is agreed to again on the full
+    screen."""
     others = consent.person_id, consent.app_id, consent.purpose, consent.id
-    rows = found(session, Consent, f"{_SAME} AND version > 0 AND id <> ? ORDER BY granted_at DESC LIMIT 1", others)
-    return rows[0] if rows else None
+    session.flush()
+    row = raw(session).execute(_BEFORE, others).fetchone()
+    return row[0] if row else None
 
 
 def may_ask(policies: Policies, app: AppView, ask: Ask, organisations_active: Mapping[str, bool]) -> Decision:

@@ -54,7 +54,7 @@ def agree(session: Session, house: House, agreement: Agreement, now: datetime) -
         agreement,
         house.catalogue,
         subject=house.keys.pairwise(consent.person_id, agreement.app.reader or consent.app_id),
-        replaces=before.id if before else None,
+        replaces=before,
         policy_sha256=house.policies.sha256,
         zone=house.settings.zone,
         until=terms.until(agreement.ask, agreement.choices.duration, now, agreement.decider.until),
