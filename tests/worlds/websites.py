@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from sqlmodel import select
-from starlette.testclient import TestClient
 
 from gateway.app import Application
 from gateway.apps import declare, signing, verbs
@@ -32,6 +31,7 @@ from gateway.notices.tables import AppNotice
 from gateway.people import passwords, seeding
 from gateway.settings import Settings
 from gateway.signals import hearing
+from tests.callers import TestClient
 from tests.databases import entries, migrated, unsynced
 from tests.worlds import apps
 from tests.worlds.policies import read
