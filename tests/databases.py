@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from sqlalchemy import Engine, create_mock_engine
 
@@ -100,11 +101,24 @@ def migrated(settings: Settings) -> None:
     settings.database.write_bytes(_migrated())
 
 
+_migrates = migrate._run
+
+
+def copies_or_migrates(store: Store) -> str | None:
+    """In place of `migrate._run`, for tests of something else."""
+    path = Path(store.where)
+    if not isinstance(store, SqliteStore) or path.stat().st_size:
+        return _migrates(store)
+    path.write_bytes(_migrated())
+    return None
+
+
 @functools.cache
 def _migrated() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder), database_url="")
-        migrate.upgrade(settings)
+        with mock.patch.object(migrate, "_run", _migrates):
+            migrate.upgrade(settings)
         assert [each.name for each in Path(folder).iterdir()] == [settings.database.name], "all is in the one file"
         return settings.database.read_bytes()
 
