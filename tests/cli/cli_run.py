@@ -8,31 +8,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import IO
 
 import httpx2
-from typer import testing
 
-from gateway.cli import app
+from tests.worlds import commands
 
 ROOT = Path(__file__).parents[2]
 ORGANISATIONS = ROOT / "examples" / "organisations"
 APPS = ROOT / "examples" / "apps"
 
 
-testing._get_command = cache(testing._get_command)  # type: ignore[attr-defined] # made anew for every run
-
-
 class Aval:
     """One run in this process."""
 
     def __init__(self, *arguments: str | Path, stdin: str = "") -> None:
-        done = testing.CliRunner().invoke(app, [str(part) for part in arguments], input=stdin, prog_name="aval")
+        done = commands.run([str(part) for part in arguments], stdin)
         self.code, self.out, self.err = done.exit_code, done.stdout, done.stderr
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
 
 
 class Gateway:
