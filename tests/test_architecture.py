@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway import compiled
+
 ROOT = Path(__file__).parents[1]
 GATEWAY = ROOT / "gateway"
 MIGRATIONS = GATEWAY / "ground" / "store" / "migrations"
@@ -241,3 +243,16 @@ def test_each_library_has_one_door(library: str) -> None:
             for name in names:
                 if name.split(".")[0] == library:
                     assert any(module == door or module.startswith(f"{door}.") for door in DOORS[library]), module
+
+
+def test_no_compiled_coroutine_holds_a_function_within():
+    """mypyc keeps what such a function takes from around it in the coroutine, and under load that was found empty."""
+    found = [
+        f"{source}:{inner.lineno}"
+        for source in compiled.sources()
+        for outer in ast.walk(ast.parse(source.read_text()))
+        if isinstance(outer, ast.AsyncFunctionDef)
+        for inner in ast.walk(outer)
+        if inner is not outer and isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    ]
+    assert len(compiled.sources()) > 40 and not found, "use a class or partial instead"

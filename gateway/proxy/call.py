@@ -396,15 +396,11 @@ class DataPlane:
         self, call: DataCall, token: Token, judged: Judged, permit: Permit, stream: AnswerStream, item: Item
     ) -> None:
         """The entry, `item`, is on the disk before, the outcome after."""
-        admission = self._admission
         stream.headers = headers.answer(stream.media_type, None, call.id, *stream.ahead)
         stream.head_only = call.scope["method"] == "HEAD"
 
-        async def holds() -> bool:
-            return admission is not None and await admission.still(permit, token, self._house.clock())
-
         try:
-            await stream.carry(call.receive, call.send, holds)
+            await stream.carry(call.receive, call.send, partial(self._still, permit, token))
         finally:
             facts = {**item.event.facts, **told(stream.counts, stream.sent), "outcome": stream.outcome}
             ended = Event("access_outcome", judged.person, self._house.clock(), "system", facts)
@@ -413,6 +409,10 @@ class DataPlane:
             if stream.fault is not None:
                 raise stream.fault
             await self._refused(call, judged, Refusal(stream.reason))
+
+    async def _still(self, permit: Permit, token: Token) -> bool:
+        admission = self._admission
+        return admission is not None and await admission.still(permit, token, self._house.clock())
 
     # ---- refusals
 

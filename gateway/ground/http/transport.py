@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import TimeoutError as AskTimeout
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from gateway.ground.http.connector import ConnectorError, GoesOn, Headers, OutboundRequest, Target, Withdrawn
@@ -191,7 +191,7 @@ class Pool:
                 for address in await addresses(where, self._transport.networks(self.target), self._transport.look_up):
                     try:
                         made = await loop.create_connection(
-                            lambda: Wire(self.keep, self._transport.outbox), address, where.port, **tls
+                            partial(Wire, self.keep, self._transport.outbox), address, where.port, **tls
                         )
                         return made[1]
                     except ssl.SSLError:

@@ -5,7 +5,7 @@ anything else that it sends stands nowhere. An app that sends none gets one of o
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,11 +40,16 @@ class Interactions:
         elif not given and not f"{scope['path']}/".startswith(self._at):
             await self._app(scope, receive, send)
             return
-        said = (NAME, found or _uuid().encode())
+        await self._app(scope, receive, _Saying(send, found or _uuid().encode()))
 
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), said]}
-            await send(message)
 
-        await self._app(scope, receive, sending)
+class _Saying:
+    """`send`, with the id in the head of the answer."""
+
+    def __init__(self, send: Send, said: bytes) -> None:
+        self._send, self._said = send, said
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (NAME, self._said)]}
+        return self._send(message)
