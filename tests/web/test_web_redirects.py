@@ -1,6 +1,7 @@
 """Every redirect of the gateway is a 303: no form, with whatever secret is in it, is ever sent on (RFC 9700 §4.12)."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from gateway.ground.web.headers import see_other
@@ -10,6 +11,7 @@ VISITORS = {"cli/demo_visitor.py"}  # who follows redirects, as a browser does
 OTHERS = {301, 302, 307, 308}
 
 
+@cache
 def modules() -> dict[str, ast.Module]:
     files = [path for path in GATEWAY.rglob("*.py") if "__compiled__" not in path.parts]
     return {str(path.relative_to(GATEWAY)): ast.parse(path.read_text(encoding="utf-8")) for path in files}
