@@ -108,6 +108,8 @@ bench: compiled clients ## side-by-side measurements, as ratios (ONLY=data-plane
 	@ONLY=$(ONLY) $(PY) -m tests.bench
 
 torture: compiled postgres ## long runs: new random cases, lives of a consent, 500 MB streams, races, faults of many processes
+	TORTURE=1 $(PYTEST) -n 2 --timeout 1800 $$(grep -rl --include='test_*.py' tests.torture tests)
+	TORTURE=1 $(PYTEST) -n 2 -m browser --timeout 1800 tests/people tests/screen tests/browser
 	for round in $$(seq 20); do TORTURE=1 $(PYTEST) -n 2 -m hypothesis tests || exit 1; done
 	RUNS=2000 TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_terms_machine.py \
 	  tests/security/test_state_machine.py tests/proxy/test_long_streams.py
