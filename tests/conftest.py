@@ -33,6 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # A developer's own settings must not steer the tests.
     for name in [name for name in os.environ if name.startswith("AVAL_") and name != compiled.INTERPRETED]:
         del os.environ[name]
+    # Reading all authorities of the system takes 20 ms, for each client and each process; tests call none they signed.
+    os.environ["SSL_CERT_FILE"] = str(ROOT / "tests" / "worlds" / "no_authority.pem")
 
     if engines.POSTGRES:
         engines.use_postgres()
@@ -61,6 +63,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("inside"):
                 item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shipped_policies_are_read_once() -> Iterator[None]:
+    """They never change, and reading them takes 50 ms."""
+    from tests.worlds import policies  # here: as below
+
+    with pytest.MonkeyPatch.context() as patch:
+        policies.read_once(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,29 +9,82 @@ import functools
 import json
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-from sqlalchemy import create_mock_engine
+from sqlalchemy import Engine, create_mock_engine
 
 from gateway import schema
 from gateway.ground.store import Store, migrate, open_store
 from gateway.ground.store.migrations.waiting import WAITS
 from gateway.ground.store.sqlite import engine
-from gateway.ground.store.sqlite.engine import Connection
+from gateway.ground.store.sqlite.engine import Connection, SqliteStore
 from gateway.house import House
 from gateway.settings import Settings
 
 
 def unsynced(settings: Settings) -> Store:
     """The store of these settings, for tests that do not pull the plug."""
-    return open_store(settings.model_copy(update={"log_fsync": False}))
+    store = open_store(settings.model_copy(update={"log_fsync": False}))
+    if isinstance(store, SqliteStore):
+        _knows(store.engine)
+    return store
+
+
+def _knows(engine: Engine) -> None:
+    """SQLAlchemy compiles each statement once for an engine. A gateway keeps its engine for months; the engines of
+    tests live for a second, and share what one of them has compiled."""
+    first = _first().engine
+    engine.dialect = engine.pool._dialect = first.dialect
+    engine._compiled_cache = first._compiled_cache
 
 
 def made(store: Store) -> None:
     """All tables, where there are none: as the migrations make them, in less time."""
     if store.engine.dialect.name == "postgresql":  # made from a template that has them
         return
+    if not put(store, _first().file):
+        _complete(store)
+
+
+def put(store: Store, file: bytes) -> bool:
+    """Begin with the file of another database. Returns whether it did, which it does not where there is one already."""
+    try:
+        with Path(store.where).open("xb") as begun:
+            begun.write(file)
+    except FileExistsError:
+        return False
+    return True
+
+
+def kept(store: Store) -> bytes:
+    """The file of a database as it is now, for `put`."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "copy.db")
+        copied(Path(store.where), copy)
+        return copy.read_bytes()
+
+
+@dataclass(frozen=True)
+class _First:
+    """`engine`: has been connected. `file`: a database that has all tables and no row."""
+
+    engine: Engine
+    file: bytes
+
+
+@functools.cache
+def _first() -> _First:
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteStore(Path(folder, "aval.db"), fsync=False)
+        _complete(store)
+        store.close()
+        return _First(store.engine, store.path.read_bytes())
+
+
+def _complete(store: Store) -> None:
     with store.engine.begin() as connection:
         if connection.exec_driver_sql("SELECT 1 FROM sqlite_master").first():
             return
@@ -48,11 +101,24 @@ def migrated(settings: Settings) -> None:
     settings.database.write_bytes(_migrated())
 
 
+_migrates = migrate._run
+
+
+def copies_or_migrates(store: Store) -> str | None:
+    """In place of `migrate._run`, for tests of something else."""
+    path = Path(store.where)
+    if not isinstance(store, SqliteStore) or path.stat().st_size:
+        return _migrates(store)
+    path.write_bytes(_migrated())
+    return None
+
+
 @functools.cache
 def _migrated() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder), database_url="")
-        migrate.upgrade(settings)
+        with mock.patch.object(migrate, "_run", _migrates):
+            migrate.upgrade(settings)
         assert [each.name for each in Path(folder).iterdir()] == [settings.database.name], "all is in the one file"
         return settings.database.read_bytes()
 

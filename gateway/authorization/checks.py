@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlmodel import Session
 
 from gateway.apps import addresses
-from gateway.apps.registration import Registration, registration
+from gateway.apps.registration import Registration
 from gateway.apps.tables import App
 from gateway.apps.views import view
 from gateway.authorization import details, hints, openid, rules
@@ -38,11 +38,8 @@ class Asking:
     session: Session
     house: House
     app: App
+    client: Registration  # what the app has registered
     sent: Mapping[str, str]
-
-    @property
-    def client(self) -> Registration:
-        return registration(self.app)
 
 
 def redirect_uri(value: str, asking: Asking) -> str:

@@ -67,7 +67,7 @@ def _sign_in_asked(call: EndpointCall) -> tuple[str, int | None]:
     passed over, as in any request. Raises Refused."""
     known = [one for one in call.form.get("acr_values", "").split() if one in ACRS]
     musts = openid.kept(openid.NO_CLAIMS.with_acr(known), call.ctx.house.catalogue)
-    asking = checks.Asking(call.ctx.session, call.ctx.house, call.app, call.form)
+    asking = checks.Asking(call.ctx.session, call.ctx.house, call.app, call.client, call.form)
     return musts, checks.max_age(call.form.get("max_age", ""), asking)
 
 

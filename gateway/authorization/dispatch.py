@@ -7,7 +7,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from gateway.authorization import asked, openid
 from gateway.authorization.rules import Step
@@ -21,6 +21,7 @@ from gateway.consent.request import Ask
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
 from gateway.errors import Forbidden
+from gateway.ground.store import found
 from gateway.ground.web.context import Caller
 from gateway.house import House
 from gateway.organisations import links, views
@@ -162,6 +163,7 @@ def may_change_grant(session: Session, row: AuthorizationRequest, facts: Facts, 
 def agreed_before(session: Session, row: AuthorizationRequest, person: str, now: datetime) -> Consent | None:
     """A live consent whose request was exactly the same: registration of the app, data, purpose and limits.
     The person is asked about any other request."""
-    running = Consent.person_id == person, Consent.app_id == row.client_id, Consent.state == State.ACTIVE
-    found = session.exec(select(Consent).where(*running))
-    return next((one for one in found if one.asked == row.ask and deciding.is_live(one, now)), None)
+    running = found(
+        session, Consent, "person_id = ? AND app_id = ? AND state = ?", (person, row.client_id, State.ACTIVE)
+    )
+    return next((one for one in running if one.asked == row.ask and deciding.is_live(one, now)), None)

@@ -29,6 +29,7 @@ from gateway.consent.rules import Act
 from gateway.consent.tables import Consent
 from gateway.ground.keys import KeyRing, hashed
 from gateway.ground.store import Connection, raw
+from gateway.ground.store.rows import made
 from gateway.ground.store.statements import ends
 from gateway.house import House
 from gateway.log import Event, Log
@@ -72,7 +73,8 @@ def redeem(
             end(session, log, family, "code_replayed", now)
         return None
     consent = deciding.holding(session, consent, now)
-    family = TokenFamily(
+    family = made(
+        TokenFamily,
         id=new_id,
         consent_id=consent.id,
         client_id=request.client_id,
@@ -118,7 +120,9 @@ def end(session: Session, log: Log, family: TokenFamily, reason: str, now: datet
     session.expire(family)
     if ended.rowcount == 1:  # type: ignore[attr-defined]
         ends(raw(session))
-        record(session, log, ENDINGS[reason], family, now, what=reason)
+        consent = session.get(Consent, family.consent_id)
+        terms = deciding.current(session, consent) if consent else None
+        record(session, log, ENDINGS[reason], family, terms, now, what=reason)
 
 
 def redo(session: Session, log: Log, done: Done, now: datetime) -> bool:
@@ -130,10 +134,16 @@ def redo(session: Session, log: Log, done: Done, now: datetime) -> bool:
     return True
 
 
-def record(session: Session, log: Log, kind: str, family: TokenFamily, now: datetime, **facts: str) -> None:
-    """Record something about the family in the person's log."""
-    consent = session.get(Consent, family.consent_id)
-    terms = deciding.current(session, consent) if consent else None
+def record(
+    session: Session,
+    log: Log,
+    kind: str,
+    family: TokenFamily,
+    terms: dict[str, Any] | None,
+    now: datetime,
+    **facts: str,
+) -> None:
+    """Record something about the family in the person's log. `terms`: that it stands on."""
     common = {"consent": family.consent_id, "client": family.client_id, "family": family.id}
     if terms:
         common["client_name"] = terms["app"]["name"]
@@ -160,7 +170,8 @@ def add_refresh(session: Session, granted: GrantedFamily, secret: str, now: date
         raise ValueError("an active consent has an end")
     granted.family.expires_at = granted.consent.until
     session.add(
-        RefreshToken(
+        made(
+            RefreshToken,
             id=hashed(secret),
             family_id=granted.family.id,
             client_id=granted.family.client_id,

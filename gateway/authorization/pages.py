@@ -175,7 +175,7 @@ def _not_supported(visit: Visit, error: str, description: str, page: str) -> Ref
 
 def load_return_address(visit: Visit) -> None:
     """Where the app wants its answer: from here on it is told of errors there (RFC 6749 §4.1.2.1)."""
-    asking = checks.Asking(visit.ctx.session, visit.ctx.house, visit.app, visit.sent)
+    asking = checks.Asking(visit.ctx.session, visit.ctx.house, visit.app, visit.client, visit.sent)
     try:
         to = checks.redirect_uri(visit.sent.get("redirect_uri", ""), asking)
         state = checks.state(visit.sent.get("state", ""), asking)

@@ -8,6 +8,7 @@ in the address  refused at endpoints that take a form: addresses end up in logs 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from gateway.authorization import checks, rules
@@ -133,6 +134,7 @@ _NAMES = frozenset(parameter.name for parameter in PARAMETERS)
 _MANY = frozenset(parameter.name for parameter in PARAMETERS if parameter.many)
 
 
+@cache
 def names(endpoint: str) -> frozenset[str]:
     """Those that this endpoint knows."""
     return frozenset(parameter.name for parameter in PARAMETERS if endpoint in parameter.endpoints)

@@ -39,7 +39,7 @@ from gateway.ground.web import answers
 from gateway.house import House
 
 BODY_LIMIT = 20 * 1024  # an access token has 16 kB at most
-HELD = 4096  # answers of introspection remembered, and headers by which clients prove themselves
+HELD = 4096  # tokens known, answers of introspection, and headers by which clients prove themselves
 _FORM = b"application/x-www-form-urlencoded"
 # With any of these a call is out of the ordinary: bound tokens, pages of other origins, a browser of ours.
 _BESIDE = frozenset((b"dpop", b"origin", b"cookie", b"content-encoding", b"transfer-encoding", b"expect"))
@@ -72,7 +72,7 @@ class PlainCalls:
         self._endpoints = endpoints
         self._rows: Committed | None = None
         self._issuer = house.settings.public_url
-        self._tokens: KnownTokens[_Token] = KnownTokens(house.keys, self._verified)
+        self._tokens: KnownTokens[_Token] = KnownTokens(house.keys, HELD, self._verified)
         self._said: dict[bytes, tuple[Running, bytes]] = {}  # by the token's digest
         self._proved: dict[bytes, Registration] = {}  # whose secret stands in the header of this digest
         self._guessing: dict[str, int] = {}  # wrong guesses that a door has not counted yet

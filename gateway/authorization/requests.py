@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import update
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from gateway.apps import addresses
 from gateway.apps.registration import Registration, registration
@@ -26,7 +25,8 @@ from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent.request import Ask
 from gateway.consent.tables import Consent
 from gateway.ground.keys import KeyRing, hashed, same
-from gateway.ground.store import Clash
+from gateway.ground.store import Clash, found, raw, stored
+from gateway.ground.store.rows import known, made
 from gateway.ground.web.context import Caller
 from gateway.house import House
 from gateway.log import Log
@@ -55,6 +55,9 @@ class Checked:
     ask: Ask
 
 
+_SPEND = """
+    UPDATE authorizationrequest SET redeemed_at = ?, family_id = ?
+     WHERE id = ? AND redeemed_at IS NULL AND code_expires_at > ?"""
 # What a request has that did not come with a browser, in place of parameters that its endpoint does not know.
 _WITHOUT: Mapping[str, Any] = {
     "redirect_uri": "",
@@ -71,7 +74,7 @@ _WITHOUT: Mapping[str, Any] = {
 def check(session: Session, house: House, app: App, endpoint: str, sent: Mapping[str, str]) -> Checked:
     """A valid request of this endpoint. Raises Refused with the error of the standard, for the first fault in the
     table's order."""
-    asking = Asking(session, house, app, sent)
+    asking = Asking(session, house, app, registration(app), sent)
     told = [one for one in PARAMETERS if one.check and endpoint in one.endpoints]
     found = {**_WITHOUT, **{one.name: one.check(sent.get(one.name, ""), asking) for one in told if one.check}}
     if found["grant_id"]:
@@ -105,7 +108,8 @@ def push(session: Session, checked: Checked, secret: str, now: datetime, seconds
 
 def kept(checked: Checked, secret: str, now: datetime, seconds: int) -> AuthorizationRequest:
     """The row of a valid request, not stored yet."""
-    return AuthorizationRequest(
+    return made(
+        AuthorizationRequest,
         id=hashed(secret),
         **{name: getattr(checked, name) for name in Checked.__slots__ if name not in ("ask", "completion_mode")},
         ask=checked.ask.as_json(),
@@ -190,18 +194,14 @@ def grant(row: AuthorizationRequest, keys: KeyRing, caller: Caller, now: datetim
 def spend(session: Session, row: AuthorizationRequest, now: datetime, family_id: str | None = None) -> bool:
     """Spend its code, for the tokens of a family or for something else. False: it was spent or is over; of many at once
     one is first."""
-    spent = session.execute(
-        update(AuthorizationRequest)
-        .where(
-            col(AuthorizationRequest.id) == row.id,
-            col(AuthorizationRequest.redeemed_at).is_(None),
-            col(AuthorizationRequest.code_expires_at) > now,
-        )
-        .values(redeemed_at=now, family_id=family_id)
-        .execution_options(synchronize_session=False)
-    )
-    session.expire(row)
-    return spent.rowcount == 1  # type: ignore[attr-defined,no-any-return]
+    session.flush()
+    values = stored(now), family_id, row.id, stored(now)
+    spent: bool = raw(session).execute(_SPEND, values).rowcount == 1
+    if spent:
+        known(row, redeemed_at=now, family_id=family_id)
+    else:
+        session.expire(row)
+    return spent
 
 
 def refuse(row: AuthorizationRequest, now: datetime, seconds: int) -> None:
@@ -212,5 +212,5 @@ def refuse(row: AuthorizationRequest, now: datetime, seconds: int) -> None:
 
 def by_code(session: Session, code: str, client_id: str) -> AuthorizationRequest | None:
     """The request that this client's code was issued for, spent or not."""
-    row = session.exec(select(AuthorizationRequest).where(AuthorizationRequest.code_sha256 == hashed(code))).first()
-    return row if row and row.kind == "code" and same(row.client_id, client_id) else None
+    rows = found(session, AuthorizationRequest, "code_sha256 = ?", (hashed(code),))
+    return next((row for row in rows if row.kind == "code" and same(row.client_id, client_id)), None)

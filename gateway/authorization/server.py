@@ -141,7 +141,8 @@ def _redeemed(call: EndpointCall, row: AuthorizationRequest, grant_type: str) ->
     if not isinstance(granted, GrantedFamily):
         return None
     carried = narrowing.carried(call, family.scope, family.resource, granted.terms)
-    families.record(ctx.session, ctx.house.log, "token_issued", family, ctx.now, grant_type=grant_type)
+    log = ctx.house.log
+    families.record(ctx.session, log, "token_issued", family, granted.terms, ctx.now, grant_type=grant_type)
     return Given(granted, carried, families.add_refresh(ctx.session, granted, fresh(), ctx.now), row.nonce)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from gateway.consent import events
 from gateway.consent.actors import APP, SYSTEM, Actor
@@ -15,10 +15,15 @@ from gateway.consent.facts import AppView
 from gateway.consent.request import Ask
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent
+from gateway.ground.store import found, raw
+from gateway.ground.store.rows import made
 from gateway.house import House
 from gateway.log import Log
 from gateway.policy import Decision, Policies, PolicyFacts
 from gateway.settings import Settings
+
+_SAME = "person_id = ? AND app_id = ? AND purpose = ?"
+_BEFORE = f"SELECT id FROM consent WHERE {_SAME} AND version > 0 AND id <> ? ORDER BY granted_at DESC LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ def requested(
     subject: str = "",
 ) -> Consent:
     """A consent in state requested, not saved. `open_ask` saves it with its log entry; the preview uses it unsaved."""
-    return Consent(
+    return made(
+        Consent,
         id=consent_id,
         person_id=person_id,
         app_id=app.client_id,
@@ -148,29 +154,18 @@ def apps_of(session: Session, person_id: str) -> list[str]:
 
 def active_for(session: Session, person_id: str, app_id: str, purpose: str) -> list[Consent]:
     """Live consents of the same person, app and purpose (a new grant replaces them)."""
-    return list(
-        session.exec(
-            select(Consent).where(
-                Consent.person_id == person_id,
-                Consent.app_id == app_id,
-                Consent.purpose == purpose,
-                col(Consent.state).in_([State.ACTIVE, State.PAUSED]),
-            )
-        )
-    )
+    live = person_id, app_id, purpose, State.ACTIVE, State.PAUSED
+    return found(session, Consent, f"{_SAME} AND state IN (?, ?)", live)
 
 
-def before(session: Session, consent: Consent) -> Consent | None:
-    """The last agreement of the same person, app and purpose, running or ended, to which the new terms of `consent`
-    refer. The link is for the history only: what was stopped or has run out is agreed to again on the full screen."""
-    found = select(Consent).where(
-        Consent.person_id == consent.person_id,
-        Consent.app_id == consent.app_id,
-        Consent.purpose == consent.purpose,
-        Consent.version > 0,
-        Consent.id != consent.id,
-    )
-    return session.exec(found.order_by(col(Consent.granted_at).desc()).limit(1)).first()
+def before(session: Session, consent: Consent) -> str | None:
+    """The id of the last agreement of the same person, app and purpose, running or ended, to which the new terms of
+    `consent` refer. The link is for the history only: what was stopped or has run out is agreed to again on the full
+    screen."""
+    others = consent.person_id, consent.app_id, consent.purpose, consent.id
+    session.flush()
+    row = raw(session).execute(_BEFORE, others).fetchone()
+    return row[0] if row else None
 
 
 def may_ask(policies: Policies, app: AppView, ask: Ask, organisations_active: Mapping[str, bool]) -> Decision:

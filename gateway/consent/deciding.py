@@ -22,6 +22,7 @@ from gateway.consent.tables import Consent, Evidence, Terms
 from gateway.errors import Refusal
 from gateway.ground.keys import KeyRing
 from gateway.ground.store import Connection, Store, raw, stored
+from gateway.ground.store.rows import made
 from gateway.ground.store.statements import ends
 from gateway.house import House
 from gateway.log import Log
@@ -53,7 +54,7 @@ def agree(session: Session, house: House, agreement: Agreement, now: datetime) -
         agreement,
         house.catalogue,
         subject=house.keys.pairwise(consent.person_id, agreement.app.reader or consent.app_id),
-        replaces=before.id if before else None,
+        replaces=before,
         policy_sha256=house.policies.sha256,
         zone=house.settings.zone,
         until=terms.until(agreement.ask, agreement.choices.duration, now, agreement.decider.until),
@@ -293,7 +294,8 @@ def policy_refuses(policies: Policies, agreement: Agreement, ask: Ask, chosen: C
 def store(session: Session, consent: Consent, agreed: dict[str, Any], now: datetime) -> None:
     text = terms.canonical(agreed)
     session.add(
-        Terms(
+        made(
+            Terms,
             consent_id=consent.id,
             version=agreed["version"],
             json_=text,
@@ -312,7 +314,8 @@ def kept_evidence(keys: KeyRing, agreement: Agreement, consent: Consent, now: da
         "accounts": {name: list(refs) for name, refs in sorted(choices.accounts.items())},
         "duration": choices.duration,
     }
-    return Evidence(
+    return made(
+        Evidence,
         consent_id=consent.id,
         version=consent.version,
         language=notice.language,

@@ -10,6 +10,7 @@ from gateway.consent.rules import Act, advance
 from gateway.consent.tables import Consent, ConsentEvent
 from gateway.consent.terms import canonical, sha256
 from gateway.ground.store import Connection, raw, stored, turn
+from gateway.ground.store.rows import made
 from gateway.log.record import person_turn
 
 _LAST = "SELECT seq, sha256 FROM consentevent WHERE consent_id = ? ORDER BY seq DESC LIMIT 1"
@@ -42,7 +43,8 @@ def write(
 ) -> None:
     """Add an event through a bare connection. Call inside a transaction."""
     seq, previous = connection.execute(_LAST, (consent_id,)).fetchone() or (0, "0" * 64)
-    event = ConsentEvent(
+    event = made(
+        ConsentEvent,
         consent_id=consent_id,
         seq=seq + 1,
         type=act,

@@ -8,10 +8,11 @@ A request above a cap is refused with the term, what was asked and what is allow
 that an app can correct itself; nothing is ever lowered silently.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -24,6 +25,7 @@ from gateway.consent.facts import AppView, DeclaredData, OrganisationFacts
 from gateway.consent.itself import ITSELF, SIGN_IN, USERINFO
 from gateway.ground.calendar.durations import parse as parse_duration
 
+REMEMBERED = 10_000  # hashes at most
 _MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")  # what is told back of a name that an app sent
 _PER_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 365.2425 / 12, "year": 365.2425}
 
@@ -108,28 +110,45 @@ class Ask:
         return catalogue.sensitivity(dataset, item.fields) == item.sensitivity
 
     def as_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        items = [{**_members(item), "period": _members(item.period)} for item in self.items]
+        whole = {**_members(self), "items": items}
+        return json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
-    @classmethod
-    def from_json(cls, text: str) -> "Ask":
-        row = json.loads(text)
-        items = tuple(
-            AskItem(
-                **{
-                    **item,
-                    "fields": tuple(item["fields"]),
-                    "period": Period(**item["period"]),
-                    "frequency": tuple(item["frequency"]) if item["frequency"] else None,
-                }
-            )
-            for item in row["items"]
+    @staticmethod
+    def from_json(text: str) -> "Ask":
+        return _from_json(text)
+
+
+def _members(value: Ask | AskItem | Period) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__slots__}
+
+
+@lru_cache(maxsize=256)  # one request is read several times on its way
+def _from_json(text: str) -> Ask:
+    row = json.loads(text)
+    items = tuple(
+        AskItem(
+            **{
+                **item,
+                "fields": tuple(item["fields"]),
+                "period": Period(**item["period"]),
+                "frequency": tuple(item["frequency"]) if item["frequency"] else None,
+            }
         )
-        return cls(**{**row, "items": items})
+        for item in row["items"]
+    )
+    return Ask(**{**row, "items": items})
 
 
 @lru_cache(maxsize=4)
 def _validator(catalogue: Catalogue) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(catalogue.schema)
+
+
+@lru_cache(maxsize=4)
+def _fitting(catalogue: Catalogue) -> set[str]:
+    """Hashes of objects that fit its schema: apps ask for the same again and again."""
+    return set()
 
 
 def validate(
@@ -180,6 +199,10 @@ def check_shape(row: Any, position: int, catalogue: Catalogue) -> None:
         raise InvalidDetails(f"[{position}]: valid_for or valid_until, not both", f"[{position}].valid_until")
     if "valid_for" not in row and "valid_until" not in row:
         raise InvalidDetails(f"[{position}].valid_for is missing, or valid_until", f"[{position}].valid_for")
+    text = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()
+    fitting = _fitting(catalogue)
+    if text in fitting:
+        return
     error = next(iter(_validator(catalogue).iter_errors(row)), None)
     if error:
         # The validator's message may repeat what the app sent, so only the member and the rule's name are told.
@@ -187,6 +210,9 @@ def check_shape(row: Any, position: int, catalogue: Catalogue) -> None:
         if error.validator == "additionalProperties":
             raise _unknown(error, where)
         raise InvalidDetails(f"{where} does not fit the schema of data_access: {error.validator}", where)
+    if len(fitting) >= REMEMBERED:
+        fitting.clear()
+    fitting.add(text)
 
 
 def _member(path: Iterable[int | str]) -> str:

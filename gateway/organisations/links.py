@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select, update
 
 from gateway.formats.model import FoundAccount
 from gateway.ground.keys import KeyRing
-from gateway.ground.store import Connection, raw
+from gateway.ground.store import Connection, found, raw
 from gateway.ground.store.statements import ends
 from gateway.organisations.tables import Link
 
@@ -71,9 +71,8 @@ class LinkView:
 
 def current(session: Session, person: str, organisation: str) -> Link | None:
     """The live link of this person with this organisation. There is at most one."""
-    return session.exec(
-        select(Link).where(Link.person_id == person, Link.organisation_id == organisation, col(Link.ended_at).is_(None))
-    ).first()
+    rows = found(session, Link, "person_id = ? AND organisation_id = ? AND ended_at IS NULL", (person, organisation))
+    return rows[0] if rows else None
 
 
 def kept(session: Session, link: Link | None) -> Link | None:
@@ -95,7 +94,7 @@ def count(session: Session, person: str) -> int:
 
 def of_person(session: Session, person: str) -> dict[str, Link]:
     """The person's live links, by organisation."""
-    rows = session.exec(select(Link).where(Link.person_id == person, col(Link.ended_at).is_(None)))
+    rows = found(session, Link, "person_id = ? AND ended_at IS NULL", (person,))
     return {row.organisation_id: row for row in rows}
 
 

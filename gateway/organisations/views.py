@@ -1,7 +1,7 @@
 """An organisation as other rooms see it: frozen values read from its declaration, not rows."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from gateway.formats import registry
 from gateway.formats.drift import Listening, Seen
 from gateway.formats.model import Source
 from gateway.ground.http.connector import Target
-from gateway.ground.store import Connection
+from gateway.ground.store import Connection, raw
 from gateway.house import House
 from gateway.organisations import file_rules, owned
 from gateway.organisations.connections import DeclaredConnection, address, parsed
@@ -99,18 +99,24 @@ class OrganisationView:
         return self.status == LEAVING
 
 
+_ROWS = "SELECT id, declaration_sha256, status, status_reason FROM organisation"
 _parsed: dict[str, OrganisationView] = {}  # by hash of the declaration; values are immutable, so threads may share it
 
 
 def view_of(row: Organisation) -> OrganisationView:
-    found = _parsed.get(row.declaration_sha256)
+    return _view(row.declaration_sha256, row.status, row.status_reason, lambda: row.declaration)
+
+
+def _view(sha256: str, status: str, reason: str, declaration: Callable[[], Mapping[str, Any]]) -> OrganisationView:
+    """`declaration`: read only where it is not known by its hash."""
+    found = _parsed.get(sha256)
     if found is None:
         if len(_parsed) >= KEPT:
             _parsed.clear()
-        found = _parsed.setdefault(row.declaration_sha256, _parse(row.declaration, row.declaration_sha256))
-    if (row.status, row.status_reason) == (found.status, found.status_reason):
+        found = _parsed.setdefault(sha256, _parse(declaration(), sha256))
+    if (status, reason) == (found.status, found.status_reason):
         return found
-    return replace(found, status=row.status, status_reason=row.status_reason)
+    return replace(found, status=status, status_reason=reason)
 
 
 def _oauth_ends(table: Mapping[str, Any], base: str) -> OAuthEnds:
@@ -152,8 +158,18 @@ def _parse(document: Mapping[str, Any], sha256: str) -> OrganisationView:
 
 def directory(session: Session) -> dict[str, OrganisationView]:
     """Every organisation by id, suspended ones too, in the order in which they joined."""
-    rows = session.exec(select(Organisation).order_by(Organisation.added_at, Organisation.id))  # type: ignore[arg-type]
-    return {row.id: view_of(row) for row in rows}
+    return {name: _seen(session, name, *row) for name, *row in _rows(session, "ORDER BY added_at, id")}
+
+
+def _rows(session: Session, which: str, values: Sequence[str] = ()) -> list[Any]:
+    """Without the declarations, which seldom have to be read."""
+    if session.autoflush:
+        session.flush()
+    return list(raw(session).execute(f"{_ROWS} {which}", values).fetchall())
+
+
+def _seen(session: Session, name: str, sha256: str, status: str, reason: str) -> OrganisationView:
+    return _view(sha256, status, reason, lambda: session.get_one(Organisation, name).declaration)
 
 
 def everyone(session: Session, house: House) -> dict[str, OrganisationFacts]:
@@ -186,8 +202,8 @@ def are_there(connection: Connection) -> bool:
 
 
 def view(session: Session, organisation: str) -> OrganisationView | None:
-    row = session.get(Organisation, organisation)
-    return view_of(row) if row else None
+    rows = _rows(session, "WHERE id = ?", (organisation,))
+    return _seen(session, *rows[0]) if rows else None
 
 
 def target(organisation: OrganisationView) -> Target:

@@ -17,6 +17,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from gateway.ground.keys import KeyRing, hashed
+from gateway.ground.store import instant, raw
 from gateway.ground.web.context import Caller
 from gateway.log import Event, Log
 from gateway.people.tables import Person, SignIn
@@ -29,6 +30,10 @@ class SignInsEnded(Protocol):
 
 
 SECOND_FACTOR_MINUTES = 10
+_SIGNED_IN = """
+    SELECT p.id, p.name, p.language, s.at, s.methods, s.id, s.series, s.seen_at, s.ends_at, s.idle_minutes
+      FROM signin s JOIN person p ON p.id = s.person_id
+     WHERE s.id = ? AND s.complete AND s.ended_at IS NULL AND p.closed_at IS NULL"""
 _NOTE_EVERY = timedelta(minutes=1)  # `seen_at` is written at most this often
 
 
@@ -64,24 +69,23 @@ def begin(
 
 def identify(session: Session, secret: str, now: datetime) -> Caller | None:
     """The person who is signed in with this secret. None: not complete, or ended. Only reads."""
-    found = session.exec(
-        select(SignIn, Person).join(Person, col(Person.id) == SignIn.person_id).where(SignIn.id == hashed(secret))
-    ).first()
-    if found is None:
+    row = raw(session).execute(_SIGNED_IN, (hashed(secret),)).fetchone()
+    if row is None:
         return None
-    row, person = found
-    if not is_live(row, now) or not row.complete or person.closed_at is not None:
+    person, name, language, at, methods, sign_in, series, seen_at, ends_at, idle_minutes = row
+    seen = instant(seen_at)
+    if not _in_time(seen, instant(ends_at), idle_minutes, now):
         return None
     return Caller(
-        person=person.id,
-        name=person.name,
-        language=person.language,
-        auth_time=row.at,
-        methods=tuple(row.methods.split()),
-        sign_in=row.id,
-        series=row.series,
-        seen=partial(note_seen, id=row.id, now=now) if now - row.seen_at >= _NOTE_EVERY else None,
-        wards=partial(_wards, guardian=person.id),
+        person=person,
+        name=name,
+        language=language,
+        auth_time=instant(at),
+        methods=tuple(methods.split()),
+        sign_in=sign_in,
+        series=series,
+        seen=partial(note_seen, id=sign_in, now=now) if now - seen >= _NOTE_EVERY else None,
+        wards=partial(_wards, guardian=person),
     )
 
 
@@ -90,7 +94,11 @@ def _wards(session: Session, guardian: str) -> list[str]:
 
 
 def is_live(row: SignIn, now: datetime) -> bool:
-    return row.ended_at is None and now < row.ends_at and now < row.seen_at + timedelta(minutes=row.idle_minutes)
+    return row.ended_at is None and _in_time(row.seen_at, row.ends_at, row.idle_minutes, now)
+
+
+def _in_time(seen_at: datetime, ends_at: datetime, idle_minutes: int, now: datetime) -> bool:
+    return now < ends_at and now < seen_at + timedelta(minutes=idle_minutes)
 
 
 def note_seen(session: Session, id: str, now: datetime) -> None:

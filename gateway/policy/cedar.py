@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -66,9 +67,14 @@ class Policies:
         if not checked.validation_passed:
             raise PolicyError(f"{folder}: " + "; ".join(str(error) for error in checked.errors))
         self.sha256 = hashlib.sha256((schema + text).encode()).hexdigest()
+        # Whether an app may ask: of no person, and the same each time.
+        self._asked = lru_cache(maxsize=1024)(partial(self._decided, "ask", recent_sign_in=False))
 
     def decide(self, action: Action, sharing: PolicyFacts, *, recent_sign_in: bool = False) -> Decision:
         """Permitted only if Cedar says Allow and no rule had an error."""
+        return self._asked(sharing) if action == "ask" else self._decided(action, sharing, recent_sign_in)
+
+    def _decided(self, action: Action, sharing: PolicyFacts, recent_sign_in: bool) -> Decision:
         principal = _uid("Person", sharing.person) if action == "agree" else _uid("App", sharing.app)
         request = {
             "principal": principal,

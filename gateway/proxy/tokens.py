@@ -11,6 +11,8 @@ from gateway.consent.lesser import Portions
 from gateway.ground.keys import KeyRing, access, jose
 from gateway.ground.keys.known import KnownTokens
 
+HELD = 20_000  # tokens known at once: some 10 MB
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -34,7 +36,7 @@ class Tokens:
     def __init__(self, keys: KeyRing, public_url: str) -> None:
         self._keys = keys
         self._issuer = public_url
-        self._known: KnownTokens[Token] = KnownTokens(keys, self._verified)
+        self._known: KnownTokens[Token] = KnownTokens(keys, HELD, self._verified)
 
     def read(self, shown: bytes, now: float) -> Token | None:
         """The token if it is ours and unexpired at `now` (epoch seconds); None for any other. Raises Unavailable while

@@ -13,7 +13,6 @@ from gettext import NullTranslations
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from gateway.consent.words import Wording
@@ -28,7 +27,7 @@ _remembered: dict[tuple[str, str, NullTranslations], str] = {}
 def text(shown: Mapping[str, Any], language: str, texts: NullTranslations) -> Markup:
     """The HTML for these facts, in this language."""
     say = Wording(language, texts, shown["zone"])
-    return Markup(_environment(texts).get_template(TEMPLATE).render(shown=shown, say=say, lang=language))
+    return Markup(templates.environment(texts).get_template(TEMPLATE).render(shown=shown, say=say, lang=language))
 
 
 def hashed_text(shown: Mapping[str, Any], language: str, texts: NullTranslations) -> tuple[Markup, str]:
@@ -59,18 +58,3 @@ def version_sha256() -> str:
     template = Path(templates.__file__).parent / "templates" / TEMPLATE
     words = [translations.FOLDER / "fr" / "LC_MESSAGES" / f"{room}.po" for room in ROOMS]
     return hashlib.sha256(b"\n".join(path.read_bytes() for path in (template, *words))).hexdigest()
-
-
-@cache
-def _environment(texts: NullTranslations) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("gateway.ground.web", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        auto_reload=False,  # else new templates meet the old code while an update is installed
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
-    templates.install_texts(environment, texts)
-    return environment

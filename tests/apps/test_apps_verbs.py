@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from apps_world import NOW, good, item, parsed
 from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from gateway.apps import declare, pages, verbs, views
 from gateway.apps.tables import App
 from gateway.errors import BadRequest, DeclarationError, NotFound
 from gateway.ground.keys import hashed
 from gateway.ground.web.doors import route
+from tests.callers import TestClient
 
 BASIC = {"token_endpoint_auth_method": "client_secret_basic"}
 LOGO = '<svg xmlns="http://www.w3.org/2000/svg"><rect/></svg>'

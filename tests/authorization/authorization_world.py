@@ -20,7 +20,6 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from sqlmodel import Session
 from starlette.applications import Starlette
 from starlette.routing import Route
-from starlette.testclient import TestClient
 
 from gateway.app import PROTOCOL
 from gateway.apps import declare, verbs, views
@@ -44,7 +43,8 @@ from gateway.people.tables import Person
 from gateway.rooms import RoomNames
 from gateway.screen import pages as consent_pages
 from gateway.settings import Settings
-from tests.databases import entries, made, unsynced
+from tests.callers import TestClient
+from tests.databases import entries, kept, made, put, unsynced
 from tests.worlds import apps
 from tests.worlds.organisations import organisation_row
 from tests.worlds.policies import read
@@ -150,6 +150,17 @@ class Page(HTMLParser):
                 self.fields[given["name"]] = given.get("value", "")
 
 
+@dataclass(frozen=True)
+class _Filled:
+    """`file`: of a database with everyone in it. `secrets`: of the apps in it."""
+
+    file: bytes
+    secrets: Mapping[str, str]
+
+
+_FILLED: dict[KeyRing, _Filled] = {}
+
+
 class World:
     """`secrets` are those of the apps; `callers`, by their cookie, who is signed in."""
 
@@ -159,7 +170,6 @@ class World:
         self.secrets: dict[str, str] = {}
         self.callers: dict[str, Caller] = {}
         store = unsynced(settings)
-        made(store)
         catalogue, policies = read(settings.policies)
         self.house = House(
             settings=settings,
@@ -173,9 +183,9 @@ class World:
             clock=self.clock,
         )
         self.doors = Starlette(routes=self._routes())
+        self._begin()
         self.plain_calls = PlainCalls(self.house, self.doors, {})
         self.plain_calls.start()
-        self._fill()
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         """As in the whole gateway."""
@@ -195,6 +205,17 @@ class World:
             *app_pages.DOORS,
         ]
         return [route(door, self.house, lambda _session, cookie, _now: self.callers.get(cookie)) for door in doors]
+
+    def _begin(self) -> None:
+        """With everyone in it: the first world of these keys is filled, those after it begin as copies."""
+        keys, store = self.house.keys, self.house.store
+        if keys in _FILLED and put(store, _FILLED[keys].file):
+            self.secrets.update(_FILLED[keys].secrets)
+            return
+        made(store)
+        self._fill()
+        if store.alone:  # it is a file
+            _FILLED[keys] = _Filled(kept(store), dict(self.secrets))
 
     def _fill(self) -> None:
         datasets, now = self.house.catalogue.datasets, self.clock.now

@@ -3,9 +3,9 @@
 import json
 
 from authorization_world import ISSUER
-from starlette.testclient import TestClient
 
 from gateway.ground.http.connector import ConnectorError
+from tests.callers import TestClient
 
 SITE = "https://site.example"
 PLAIN = {"redirect_uris": [f"{SITE}/callback"], "client_name": "Corner Shop"}

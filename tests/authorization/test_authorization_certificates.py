@@ -11,10 +11,10 @@ from authorization_world import CALLBACK, ISSUER, VERIFIER, answered, declaratio
 from client_keys import EC
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from starlette.testclient import TestClient
 
 from gateway.apps import declare
 from gateway.ground.http.client_certificates import SCOPE, ClientCertificate
+from tests.callers import TestClient
 from tests.tokens import claims
 from tests.worlds.tls import authority, named, self_signed_files
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from authorization_world import CALLBACK, ISSUER, WORDS, World, answered, link_row
-from starlette.testclient import TestClient
 
 from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError
 from gateway.organisations import declare
 from gateway.settings import shipped_policies
+from tests.callers import TestClient
 
 FILE = Path(__file__).parents[1] / "proxy" / "declared.toml"
 FIELDS = ["call.when", "call.length", "call.partner"]

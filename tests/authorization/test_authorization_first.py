@@ -7,12 +7,12 @@ import pytest
 from sqlmodel import select
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.testclient import TestClient
 
 from gateway.errors import TooMany
 from gateway.ground.pools import Duty, Pools
 from gateway.ground.store.tables import Lease
 from gateway.ground.web.doors import Door, First, route
+from tests.callers import TestClient
 
 
 @pytest.fixture

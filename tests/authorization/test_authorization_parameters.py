@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 import pytest
 from authorization_world import VERIFIER, World, answered
 from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from gateway.app import PROTOCOL
 from gateway.authorization import api, parameters
@@ -15,6 +14,7 @@ from gateway.authorization.parameters import PARAMETERS
 from gateway.authorization.protocol import Protocol
 from gateway.authorization.server import CODE
 from gateway.ground.web.doors import route
+from tests.callers import TestClient
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 ASKING = sorted(p.name for p in PARAMETERS if "par" in p.endpoints)

@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 import pytest
 from authorization_world import CALLBACK, ISSUER, answered, bank
 from client_keys import proof
-from starlette.testclient import TestClient
 
 from gateway.apps import verbs
 from gateway.authorization import rules
@@ -18,6 +17,7 @@ from gateway.consent import deciding
 from gateway.consent.actors import Actor
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
+from tests.callers import TestClient
 from tests.tokens import claims
 
 SCOPE = "grant_management_query"

@@ -7,7 +7,6 @@ from urllib.parse import quote_plus, urlencode
 
 import pytest
 from authorization_world import CALLBACK, ISSUER, VERIFIER, answered, bank
-from starlette.testclient import TestClient
 
 from gateway import retention
 from gateway.apps import verbs
@@ -17,6 +16,7 @@ from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
 from gateway.errors import Unavailable
 from gateway.ground.store import pruning
+from tests.callers import TestClient
 from tests.databases import everything
 from tests.tokens import claims
 

@@ -9,6 +9,9 @@ import pytest
 import structlog
 from cli_run import Aval
 
+from gateway.ground.store import migrate
+from tests.databases import copies_or_migrates
+
 
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
@@ -17,6 +20,12 @@ def logs_as_before() -> Iterator[None]:
     yield
     logging.root.handlers, logging.root.level = before
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def new_databases_are_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one that the migrations have made: they take a second."""
+    monkeypatch.setattr(migrate, "_run", copies_or_migrates)
 
 
 @pytest.fixture

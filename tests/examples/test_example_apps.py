@@ -16,13 +16,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import pytest
-from starlette.testclient import TestClient
 
 from examples.apps import watt_coach
 from examples.apps.client import Aval
 from examples.apps.web import Sessions, build
 from examples.data import bank, energy, espi, health
 from examples.data.people import PEOPLE
+from tests.callers import TestClient
 
 ROOT = Path(__file__).parents[2]
 ALICE, TODAY = PEOPLE[0], date(2026, 11, 23)

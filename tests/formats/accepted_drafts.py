@@ -5,9 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from typer.testing import CliRunner
-
-from gateway.cli import app
+from tests.worlds import commands
 
 _KEYS = {
     "category": "communications",
@@ -25,9 +23,7 @@ _OPEN = re.compile(r"(?m)^[^#\n]*TO FILL")
 
 def aval(*arguments: str | Path) -> tuple[int, str, str]:
     """How `aval organisations …` ended, and what it said on either side."""
-    done = CliRunner().invoke(app, ["organisations", *map(str, arguments)], prog_name="aval")
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
+    done = commands.run(["organisations", *map(str, arguments)])
     return done.exit_code, done.stdout, done.stderr
 
 

@@ -33,6 +33,7 @@ from tests.formats.flat_calls import (
     planned,
     records_of,
 )
+from tests.torture import many
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -101,7 +102,7 @@ ALL = ("line", "month", "code", "band", "about", "cut", "noted", "area")
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-@settings(max_examples=60)
+@settings(max_examples=many(60))
 @given(records=st.lists(RECORD, max_size=12))
 def test_values_are_as_coarse_as_was_agreed_in_every_format(driver: str, records: list[Record]) -> None:
     found = cut(plan(driver, "blurred.calls", *ALL), driver, "calls", document(driver, records))
@@ -121,7 +122,7 @@ def test_values_are_as_coarse_as_was_agreed_in_every_format(driver: str, records
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-@settings(max_examples=60)
+@settings(max_examples=many(60))
 @given(records=st.lists(RECORD, max_size=12))
 def test_totals_are_the_same_in_every_format(driver: str, records: list[Record]) -> None:
     found = cut(plan(driver, "blurred.monthly", "which", "sum", "more", "first"), driver, "monthly",

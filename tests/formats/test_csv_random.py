@@ -17,6 +17,7 @@ from gateway.catalogue import shapes
 from gateway.formats.drift import Seen
 from gateway.formats.model import Account, UnknownShape
 from gateway.ground.calendar.instants import Window
+from tests.torture import many
 
 MINE = (Account("card-481516", "ref_AAAAAAAAAAAAAAAAAAAA"), Account("card-234215", "ref_BBBBBBBBBBBBBBBBBBBB"))
 NATIVES = [account.native for account in MINE]
@@ -173,7 +174,7 @@ def nobody() -> Seen:
     return Seen(lambda *_: None)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=many(200), deadline=None)
 @given(cases(), st.integers(1, 40))
 def test_what_leaves_is_what_the_oracle_says_whole_and_as_a_stream(case, size):
     of = plan_for(case, seen=nobody())
@@ -185,7 +186,7 @@ def test_what_leaves_is_what_the_oracle_says_whole_and_as_a_stream(case, size):
     assert streamed(of, case.body, case.window, size) == found.body
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=many(200), deadline=None)
 @given(cases())
 def test_strict_refuses_a_column_that_is_not_declared(case):
     of = plan_for(case)
@@ -196,7 +197,7 @@ def test_strict_refuses_a_column_that_is_not_declared(case):
         assert read(cut(of, case.body, case.window).body, case.separator) == expected(case)[1]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=many(200), deadline=None)
 @given(cases(), st.data())
 def test_nothing_withheld_stands_anywhere_in_the_bytes(case, data):
     """Every cell that may not leave has a word of its own, found nowhere else."""
@@ -221,7 +222,7 @@ def test_nothing_withheld_stands_anywhere_in_the_bytes(case, data):
     assert not [native for native in (*NATIVES, OTHER, FOREIGN) if native.encode() in found.body]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 @given(cases())
 def test_records_leave_alike_from_csv_and_from_json(case):
     """The same records as JSON, with an empty cell as a member that is not there."""
@@ -293,7 +294,7 @@ def timed(draw) -> tuple[dict[str, object], list[dict[str, str]], Window]:
     return records, rows, Window(start, end)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=many(250), deadline=None)
 @given(timed(), st.booleans())
 def test_the_period_means_the_same_in_csv_and_in_json(case, quoted):
     records, rows, window = case

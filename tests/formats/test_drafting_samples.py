@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from gateway.formats.drafting.nodes import Unreadable
+from tests.torture import many
 
 LETTERS = st.characters(min_codepoint=32, exclude_categories=["Cs"], exclude_characters='"\\')  # as names may have
 KNOWN = st.sampled_from(["id", "date", "note", "amount", "start", "end", "type"])
@@ -38,7 +39,7 @@ def words(folder: Path, *records: dict[str, Any]) -> dict[str, str]:
     return shapes(tomllib.loads(text))["Record"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=many(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RECORDS)
 def test_the_shapes_of_any_records_admit_them_all(tmp_path: Path, records: list[dict[str, Any]]) -> None:
     try:
@@ -52,7 +53,7 @@ def test_the_shapes_of_any_records_admit_them_all(tmp_path: Path, records: list[
     assert all(admits(table, "Record", record) for record in records)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=many(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RECORDS)
 def test_no_text_of_a_sample_is_written(tmp_path: Path, records: list[dict[str, Any]]) -> None:
     """Each text is replaced by one that comes nowhere else."""

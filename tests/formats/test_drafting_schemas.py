@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.formats.drafting.nodes import Unreadable
+from tests.torture import many
 
 Schema = dict[str, Any]
 
@@ -246,7 +247,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=many(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SCHEMAS, st.lists(VALUES, max_size=8))
 def test_whatever_a_schema_admits_its_shapes_admit(tmp_path: Path, schema: Schema, values: list[Any]) -> None:
     """The table may admit more, never less. 1.0 is an integer to JSON Schema, and nobody writes it."""

@@ -54,6 +54,7 @@ from lxml import etree
 
 from gateway.formats.model import Account, Denied, NotThere, UnknownShape, Upstream
 from gateway.ground.calendar.instants import Window
+from tests.torture import TORTURE
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -220,7 +221,7 @@ def test_a_bit_that_flips_in_a_link_drops_no_entry_without_a_word(number):
     body, link = city(), LINKS[number]
     whole = kinds(cut(body).body)
     for at in range(link.start(), link.end()):
-        for bit in range(8):
+        for bit in range(8) if TORTURE else (at % 8, (at + 5) % 8):
             flipped = bytes([*body[:at], body[at] ^ 1 << bit, *body[at + 1 :]])
             try:
                 left = kinds(cut(flipped).body)

@@ -17,6 +17,7 @@ from lxml import etree
 
 from gateway.formats.espi.readings import lifted
 from gateway.formats.model import LIMIT, UnknownShape
+from tests.torture import many
 
 COST = "98765"  # of every cost and class; a granted value or instant is never this
 ONLY_VALUE = plan(granted(DATASETS[0], ["interval.cost", "interval.quality"]))
@@ -119,7 +120,7 @@ def judged(readings: str) -> list[tuple[int, str]] | None:
 
 
 @pytest.mark.parametrize("way", ["whole", "stream"])
-@settings(max_examples=500)
+@settings(max_examples=many(500))
 @given(made=a_block())
 def test_what_leaves_of_any_block_is_well_formed_and_holds_nothing_withheld(made, way):
     readings, as_made = made
@@ -134,7 +135,7 @@ def test_what_leaves_of_any_block_is_well_formed_and_holds_nothing_withheld(made
     assert left == judged(readings)
 
 
-@settings(max_examples=500)
+@settings(max_examples=many(500))
 @given(made=a_block(), prefix=st.sampled_from([b"", b"e:"]))
 def test_a_run_is_whole_readings_and_nothing_else(made, prefix):
     text = re.sub(rb"<(/?)(?=[A-Za-z])", rb"<\1" + prefix, made[0].encode())

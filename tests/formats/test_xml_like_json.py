@@ -12,6 +12,7 @@ from xml_documents import FOREIGN, MINE, OTHER, dataset_of, form_of, plan_of, se
 
 from gateway.formats.model import UnknownShape
 from gateway.ground.calendar.instants import Window
+from tests.torture import many
 
 SHAPE = "a:s b:s c:s line:s x:s w:s y:s inner:Inner many:s* never:- length:s"
 FORMS = {
@@ -153,7 +154,7 @@ def given_xml(body: bytes):
 
 
 @pytest.mark.parametrize("name", FORMS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=many(60), deadline=None)
 @given(
     rows=ROWS,
     without=st.sets(st.sampled_from(["w", "x", "y", "many"])),

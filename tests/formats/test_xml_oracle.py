@@ -17,6 +17,7 @@ from xml_documents import ALWAYS, FOREIGN, MINE, OTHER, dataset_of, form_of, pla
 from gateway.formats.drift import Seen
 from gateway.formats.model import UnknownShape
 from gateway.ground.calendar.instants import Window
+from tests.torture import many
 
 SPACES = {"": "urn:one", "e": "urn:two"}
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -301,7 +302,7 @@ def governed(row: Type, free, granted) -> set[tuple[str, str]]:
     return granted | {(RECORD, "when"), (RECORD, "line")} | ungoverned
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=many(300), deadline=None, suppress_health_check=list(HealthCheck))
 @given(cases(), st.integers(1, 400))
 def test_what_leaves_is_what_the_oracle_leaves(case, size):
     row, free, granted, body, _ = case
@@ -333,7 +334,7 @@ def _marks_of(tree) -> set[str]:
     return found | {mark for each in content for mark in _marks_of(each)}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=many(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(cases())
 def test_plain_records_as_bytes_are_the_same_as_records_as_trees(case):
     from gateway.formats import xml_plain
@@ -352,7 +353,7 @@ def test_plain_records_as_bytes_are_the_same_as_records_as_trees(case):
     assert as_bytes == as_trees
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=many(100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(cases(), st.data())
 def test_a_document_that_is_cut_off_or_broken_is_refused(case, data):
     row, free, _, body, _ = case

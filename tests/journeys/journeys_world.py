@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from sqlmodel import delete, select
-from starlette.testclient import TestClient
 
 from gateway.app import Application, build_house
 from gateway.apps import declare, verbs
@@ -33,6 +32,7 @@ from gateway.organisations import links
 from gateway.people import passwords, seeding, sign_ins
 from gateway.people.tables import Person
 from gateway.settings import Settings
+from tests.callers import TestClient
 from tests.worlds import apps
 from tests.worlds.organisations import organisation_row
 

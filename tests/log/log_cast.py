@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from gateway.ground.web import cookies
 from gateway.ground.web.context import Caller
@@ -13,6 +12,7 @@ from gateway.ground.web.doors import route
 from gateway.house import House
 from gateway.log import pages
 from gateway.rooms import Rooms
+from tests.callers import TestClient
 
 
 @dataclass

@@ -1,10 +1,9 @@
 """What is closed as long as the log is frozen: what gives data or a right to it, and nothing else."""
 
-from starlette.testclient import TestClient
-
 from gateway.app import Application, doors
 from gateway.log import mark
 from gateway.log.mark import Mark
+from tests.callers import TestClient
 
 GRANTS = ("/grants/{grant_id}", "/account-access-consents/{grant_id}")
 APPS = {

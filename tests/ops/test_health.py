@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from gateway.app import build_house, watched
 from gateway.errors import Unavailable
@@ -23,6 +22,7 @@ from gateway.log import Event, mark
 from gateway.log.mark import Mark
 from gateway.log.sequencer import Sequencer
 from gateway.settings import Settings
+from tests.callers import TestClient
 from tests.databases import migrated
 
 

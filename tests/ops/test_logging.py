@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import structlog
 from sqlalchemy import text as sql
-from starlette.testclient import TestClient
 
 from gateway.app import build_house
 from gateway.ground.ops import interactions, logs, requests
@@ -19,6 +18,7 @@ from gateway.ground.ops.redaction import HIDDEN, redacted
 from gateway.house import House
 from gateway.people.tables import Person
 from gateway.settings import Settings
+from tests.callers import TestClient
 from tests.databases import migrated
 
 OPAQUE = "8a1ETdOjgoi26zVGPDTY4DNJckdvnLgFo1HsseUI-2w"  # as keys.fresh() makes them

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from starlette.testclient import TestClient
 
 from gateway.app import Application, build_house
 from gateway.ground.ops import health as ops
 from gateway.settings import Settings
+from tests.callers import TestClient
 from tests.databases import migrated
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 from sqlmodel import Session
-from starlette.testclient import TestClient
 
 from gateway.app import Application
 from gateway.apps.tables import App
@@ -18,6 +17,7 @@ from gateway.consent.tables import Consent
 from gateway.log import Event, Log
 from gateway.log.sequencer import Sequencer
 from gateway.people.tables import Person
+from tests.callers import TestClient
 
 AGO = timedelta(hours=1)
 

@@ -11,6 +11,7 @@ from gateway.catalogue import Catalogue
 from gateway.formats.linting import is_identifier, tokens
 from gateway.organisations.linting import ERROR, lint
 from gateway.settings import shipped_policies
+from tests.torture import many
 
 ROOT = Path(__file__).parents[2]
 catalogue = Catalogue(shipped_policies())
@@ -45,7 +46,7 @@ def test_the_banks_own_format_has_no_errors(tmp_path: Path) -> None:
     assert linted(whole(), tmp_path) == []
 
 
-@settings(max_examples=90, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=many(90), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_broken_line_is_told_and_nothing_breaks(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

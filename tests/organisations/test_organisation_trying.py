@@ -14,6 +14,7 @@ from gateway.formats.trying import Tried
 from gateway.ground.calendar.instants import Window, span
 from gateway.organisations import trying
 from gateway.settings import shipped_policies
+from tests.torture import many
 
 catalogue = Catalogue(shipped_policies())
 WORDS = {"fr": "un", "en": "one"}
@@ -31,7 +32,7 @@ SCALARS: dict[str, st.SearchStrategy[Any]] = {
     "-": st.sampled_from([1, {"secret": 1}, ["x"], "FR7612345678"]),
 }
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "class", "with blank", "x.y")
-TOP = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+TOP = settings(max_examples=many(80), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @st.composite

@@ -17,6 +17,7 @@ from gateway.formats.trials import Trial, TrialTerms
 from gateway.ground.calendar.instants import Window, span
 from gateway.organisations import trying
 from gateway.settings import shipped_policies
+from tests.torture import many
 
 catalogue = Catalogue(shipped_policies())
 WORDS = {"fr": "un", "en": "one"}
@@ -103,7 +104,7 @@ def run(driver: str, rows: list[dict[str, str]], terms: TrialTerms) -> Trial:
         for each in ("csv", "xml")
     ],
 )
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=many(80), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_member_is_in_the_apps_bytes_or_has_exactly_one_reason(driver: str, data: st.DataObject) -> None:
     rows = [

@@ -16,10 +16,8 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
-from starlette.testclient import TestClient
 
 import gateway.schema  # noqa: F401 - fills the metadata
-from gateway.ground.keys import KeyRing
 from gateway.ground.web import cookies
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door, otherwise, route
@@ -32,8 +30,10 @@ from gateway.people import pages, seeding
 from gateway.people.sign_ins import identify
 from gateway.people.tables import Person
 from gateway.settings import Settings
+from tests.callers import TestClient
 from tests.databases import made, unsynced
 from tests.worlds import chromium
+from tests.worlds.keys import ring
 
 HOME = "https://gateway.test"
 PASSWORD = "correct horse battery"
@@ -61,10 +61,11 @@ def _hashed(password: str) -> str:
 class World:
     def __init__(self, folder: Path, public_url: str = HOME, **settings: Any) -> None:
         self.clock = Clock()
+        chosen = Settings(public_url=public_url, data_dir=folder, **settings)
         house = House(
-            settings=Settings(public_url=public_url, data_dir=folder, **settings),
-            store=unsynced(Settings(public_url=public_url, data_dir=folder)),
-            keys=KeyRing(folder / "keys", create=True),
+            settings=chosen,
+            store=unsynced(chosen),
+            keys=ring(),
             log=cast(Log, None),
             catalogue=cast(Any, None),
             policies=cast(Any, None),

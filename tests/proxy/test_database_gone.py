@@ -17,7 +17,7 @@ from tests.proxy.bank import Answer, Bank
 from tests.proxy.processes import Processes, served
 from tests.proxy.raw import RawOrganisation
 
-TIMES = int(os.environ.get("FAULTS", "3"))  # 100 in the long run
+TIMES = int(os.environ.get("FAULTS", "2"))  # 100 in the long run
 BACK_SECONDS = 5.0  # within which all is well again; asked with some patience, since machines are busy
 PATIENCE = 4.0
 

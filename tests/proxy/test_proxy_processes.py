@@ -38,7 +38,7 @@ from tests.proxy.proxy_world import World
 from tests.proxy.raw import Exchange, RawOrganisation, answer, transactions
 from tests.proxy.supplier import KIND, Supplier, pieces
 
-RACES = int(os.environ.get("RACES", "200"))  # 1,000 in the long run
+RACES = int(os.environ.get("RACES", "60"))  # 1,000 in the long run
 AT_ONCE = 20
 
 pytestmark = pytest.mark.postgres

@@ -24,7 +24,7 @@ from gateway.ground.keys import fresh
 from tests.worlds import served
 from tests.worlds.served import CALLBACK, CIBA, DEVICE, VERIFIER, Http, Stuck, Town
 
-ROUNDS = int(os.environ.get("ROUNDS") or 5)
+ROUNDS = int(os.environ.get("ROUNDS") or 3)
 AT_ONCE = 20
 ASKED = 8  # times that one person is asked by an app
 SHOWN = 20  # rounds from one word on the terminal to the next

@@ -18,7 +18,6 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
 import lxml.html
-from starlette.testclient import TestClient
 
 from gateway import schema
 from gateway.app import Application
@@ -37,6 +36,7 @@ from gateway.people import sign_ins
 from gateway.people.tables import Person
 from gateway.settings import Settings
 from tests import databases
+from tests.callers import TestClient
 from tests.databases import migrated, unsynced
 from tests.tokens import claims
 from tests.worlds.apps import declaration

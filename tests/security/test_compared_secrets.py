@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from security_world import ISSUER, World, with_alice
-from starlette.testclient import TestClient
+
+from tests.callers import TestClient
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from security_world import ISSUER, World, detail, transactions, with_alice
-from starlette.testclient import TestClient
+
+from tests.callers import TestClient
 
 NAME = "x-fapi-interaction-id"
 OURS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")

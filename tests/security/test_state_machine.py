@@ -38,7 +38,7 @@ from gateway.consent.terms import sha256
 from gateway.ground.keys import KeyRing
 from tests.tokens import claims
 
-RUNS, STEPS = (2000, 50) if os.environ.get("TORTURE") else (60, 30)
+RUNS, STEPS = (2000, 50) if os.environ.get("TORTURE") else (30, 30)
 
 # ---- the oracle: what the terms allow, worked out once more and as plainly as possible
 

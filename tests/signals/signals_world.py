@@ -6,10 +6,10 @@ from typing import Any
 
 import jwt
 from sqlmodel import select
-from starlette.testclient import TestClient
 
 from gateway.apps import verbs
 from gateway.log import Event
+from tests.callers import TestClient
 from tests.tokens import claims
 from tests.worlds import websites
 from tests.worlds.websites import HOME

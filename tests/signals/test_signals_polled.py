@@ -2,9 +2,9 @@
 
 import pytest
 from signals_world import ENDED, HOME, PAUSED, RESUMED
-from starlette.testclient import TestClient
 
 from gateway.app import Application, build_house
+from tests.callers import TestClient
 from tests.worlds.websites import until
 
 

@@ -10,16 +10,30 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import select
 
 from gateway.apps.tables import App
 from gateway.errors import Unavailable
 from gateway.ground.keys import KeyRing
-from gateway.ground.store import Connection, Store, insert, instant, key_checks, migrate, open_store, raw, stored, turn
+from gateway.ground.store import (
+    Connection,
+    Store,
+    found,
+    insert,
+    instant,
+    key_checks,
+    migrate,
+    open_store,
+    raw,
+    rows,
+    stored,
+    turn,
+)
 from gateway.ground.store.many import Rows
 from gateway.ground.store.statements import snapshot, streamed
-from gateway.ground.store.tables import Directory, KeyCheck
-from gateway.people.tables import Person
+from gateway.ground.store.tables import Directory, KeyCheck, Try
+from gateway.people.tables import Person, SignIn
 from gateway.settings import Settings
 from tests.databases import migrated
 
@@ -299,3 +313,102 @@ def test_nothing_is_pinned_of_keys_that_could_not_be_read(opens: Opens, tmp_path
         key_checks.pin(store, lambda _, known: KeyRing(tmp_path / "file", create=True).checks)
     assert values(store) == {}
     assert key_checks.pin(store, lambda _, known: KeyRing(tmp_path / "keys", create=True).checks).first
+
+
+# ---- rows
+
+
+def person(name: str, **more: object) -> Person:
+    return Person(id=name, email=f"{name}@example.org", name=name, created_at=NOW, **more)
+
+
+def test_a_row_is_read_as_it_was_added(store: Store) -> None:
+    given = {"birth_date": date(2010, 2, 3), "totp_sealed": b"\0\1", "closed_at": NOW, "totp_last_step": 7}
+    with store.write() as session:
+        session.add_all([person("alice"), person("kid", guardian_id="alice", **given)])
+    with store.read() as session:
+        kid = session.get_one(Person, "kid")
+        assert {name: getattr(kid, name) for name in given} == given
+        assert kid.password_hash is None and kid.guardian_id == "alice" and not session.dirty
+        assert session.exec(select(Person).where(Person.id == "kid")).one() is kid
+        assert session.get(Person, "nobody") is None
+
+
+def test_texts_truths_and_documents_are_read_as_they_were_added(store: Store) -> None:
+    document = {"name": {"fr": "É", "en": "E"}, "data": []}
+    values = {"metadata_": document, "metadata_sha256": "", "auth_method": "none", "verified": True}
+    with store.write() as session:
+        session.add(App(client_id="app", registered_at=NOW, changed_at=NOW, **values))
+    with store.read() as session:
+        app = session.get_one(App, "app")
+        assert (app.metadata_, app.jwks_read, app.verified) == (document, None, True)
+        assert found(session, App, "verified AND registered_at <= ?", (NOW,)) == [app]
+
+
+def test_what_is_made_is_what_its_class_makes(store: Store) -> None:
+    values = {"id": "alice", "email": "alice@example.org", "name": "Alice", "created_at": NOW}
+    with store.write() as session:
+        session.add(alice := rows.made(Person, **values))
+        assert alice.language == "en" and alice.model_dump() == Person(**values).model_dump()
+        alice.name = "Alix"
+    with store.read() as session:
+        assert session.get_one(Person, "alice").name == "Alix"
+
+
+def test_what_is_changed_of_a_row_is_written_and_nothing_else(store: Store) -> None:
+    with store.write() as session:
+        session.add(person("alice"))
+    with store.write() as session:
+        alice = session.get_one(Person, "alice")
+        raw(session).execute("UPDATE person SET language = 'fr' WHERE id = 'alice'")
+        alice.name = "Alix"
+    with store.write() as session:
+        alice = session.get_one(Person, "alice")
+        assert (alice.name, alice.language) == ("Alix", "fr")
+        rows.known(alice, name="Alice")
+        assert alice.name == "Alice" and not session.dirty
+        session.refresh(alice)
+        assert alice.name == "Alix"
+
+
+def test_a_row_that_has_gone_is_not_changed_unseen(store: Store) -> None:
+    with store.write() as session:
+        session.add(person("alice"))
+    with pytest.raises(StaleDataError), store.write() as session:
+        alice = session.get_one(Person, "alice")
+        raw(session).execute("DELETE FROM person WHERE id = 'alice'")
+        alice.name = "Alix"
+
+
+def test_a_row_waits_for_whom_it_refers_to(store: Store) -> None:
+    with store.write() as session:
+        session.add(SignIn(id="1", person_id="alice", at=NOW, methods="pwd", seen_at=NOW, ends_at=NOW))
+        session.add(person("alice"))
+    with store.write() as session:
+        session.delete(session.get_one(SignIn, "1"))
+        session.flush()
+        session.delete(session.get_one(Person, "alice"))
+    with store.read() as session:
+        assert session.get(SignIn, "1") is None and found(session, Person, "id = ?", ("alice",)) == []
+
+
+def test_a_row_that_the_database_numbers_is_added(store: Store) -> None:
+    with store.write() as session:
+        session.add(row := Try(key="a", at=NOW, until=NOW))
+        session.flush()
+        assert row.id is not None and session.get(Try, row.id) is row
+
+
+def test_what_was_read_before_a_turn_is_read_again(store: Store) -> None:
+    with store.write() as session:
+        session.add(person("alice"))
+    with store.write() as session:
+        alice = session.get_one(Person, "alice")
+        session.expire_all()
+        raw(session).execute("UPDATE person SET name = 'Alix' WHERE id = 'alice'")
+        assert session.get(Person, "alice") is alice and alice.name == "Alix"
+        session.expire_all()
+        raw(session).execute("UPDATE person SET name = 'Alice' WHERE id = 'alice'")
+        assert [one.name for one in found(session, Person, "id = ?", ("alice",))] == ["Alice"]
+        held = session.get(Person, "alice", with_for_update=True, populate_existing=True)
+        assert held is alice

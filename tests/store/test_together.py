@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
 
 from gateway import app, retention
 from gateway.errors import Unavailable
@@ -21,6 +20,7 @@ from gateway.ground.store.postgres.engine import PostgresStore
 from gateway.ground.store.sqlite.engine import SqliteStore
 from gateway.ground.store.together import AtMost, Leases, Together, Tries
 from gateway.settings import Settings
+from tests.callers import TestClient
 from tests.databases import entries, migrated
 from tests.postgres import Cluster
 

@@ -13,7 +13,6 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.testclient import TestClient
 
 from gateway.app import build_house
 from gateway.errors import NotKnownYet, Unavailable
@@ -25,6 +24,7 @@ from gateway.ground.web.doors import Door, route
 from gateway.house import House
 from gateway.log import Event
 from gateway.settings import Settings
+from tests.callers import TestClient
 from tests.postgres import Cluster, Standby, until
 
 pytestmark = pytest.mark.postgres

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from starlette.testclient import TestClient
 
 from gateway.app import Application, build_house
 from gateway.ground.store import migrate
 from gateway.ground.web import documents
 from gateway.settings import Settings
+from tests.callers import TestClient
 
 
 @pytest.fixture(scope="module")

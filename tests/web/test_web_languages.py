@@ -68,7 +68,7 @@ def test_dates_are_written_as_people_write_them(world: World) -> None:
     for language in ("fr", "en"):
         request = Request({"type": "http", "headers": [], "path": "/", "query_string": b"", "server": ("x", 1)})
         context: Any = SimpleNamespace(house=world.house, language=language, request=request, caller=None, csrf="x")
-        environment = templates._environment(world.house.translations, language)
+        environment = templates.environment(world.house.translations.of(language))
         text = "{{ date(at) }} | {{ moment(at) }} | {{ date(none) }} | {{ date(at.date()) }}"
         with_probe = ChoiceLoader([DictLoader({"probe": text}), environment.loader or DictLoader({})])
         environment.loader = with_probe

@@ -2,12 +2,12 @@
 
 import pytest
 from starlette.applications import Starlette
-from starlette.testclient import TestClient
 from web_world import World
 
 from gateway import errors
 from gateway.ground.web import problems
 from gateway.ground.web.doors import route
+from tests.callers import TestClient
 
 
 @pytest.fixture

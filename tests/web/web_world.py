@@ -11,10 +11,8 @@ from sqlalchemy import text
 from sqlmodel import Session
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.testclient import TestClient
 
 from gateway import errors
-from gateway.ground.keys import KeyRing
 from gateway.ground.store import Clash
 from gateway.ground.web import answers, cookies
 from gateway.ground.web.context import Caller, Context
@@ -22,7 +20,9 @@ from gateway.ground.web.doors import Door, Later, otherwise, route
 from gateway.ground.web.translations import Translations
 from gateway.house import House
 from gateway.settings import Settings
+from tests.callers import TestClient
 from tests.databases import unsynced
+from tests.worlds.keys import ring
 
 HOME = "https://gateway.test"
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
@@ -44,10 +44,11 @@ class World:
     """A gateway of a few doors."""
 
     def __init__(self, folder: Path, public_url: str = HOME) -> None:
+        settings = Settings(public_url=public_url, data_dir=folder)
         self.house = House(
-            settings=Settings(public_url=public_url, data_dir=folder),
-            store=unsynced(Settings(public_url=public_url, data_dir=folder)),
-            keys=KeyRing(folder / "keys", create=True),
+            settings=settings,
+            store=unsynced(settings),
+            keys=ring(),
             log=cast(Any, SimpleNamespace(frozen="", turn=lambda *_: None)),
             catalogue=cast(Any, None),
             policies=cast(Any, None),

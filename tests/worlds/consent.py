@@ -19,7 +19,6 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
-from starlette.testclient import TestClient
 
 from gateway.apps.tables import App
 from gateway.catalogue import Catalogue, Dataset
@@ -43,6 +42,7 @@ from gateway.rooms import RoomNames
 from gateway.screen import pages as screen_pages
 from gateway.settings import Settings, shipped_policies
 from gateway.sharings import pages as sharing_pages
+from tests.callers import TestClient
 from tests.databases import made, unsynced
 
 # ---- who asks and who holds, as plain values

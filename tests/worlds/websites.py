@@ -4,9 +4,10 @@ sign-outs, answer as they like, and keep what they were sent."""
 import base64
 import contextlib
 import re
+import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -16,14 +17,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from sqlmodel import select
-from starlette.testclient import TestClient
 
 from gateway.app import Application
 from gateway.apps import declare, signing, verbs
 from gateway.ground.http.transport import Transport
 from gateway.ground.keys import KeyRing
 from gateway.ground.pools import Pools
-from gateway.ground.store import signing_keys
+from gateway.ground.store import Store, signing_keys
 from gateway.ground.web import cookies
 from gateway.ground.web.translations import Translations
 from gateway.house import House
@@ -32,7 +32,8 @@ from gateway.notices.tables import AppNotice
 from gateway.people import passwords, seeding
 from gateway.settings import Settings
 from gateway.signals import hearing
-from tests.databases import entries, migrated, unsynced
+from tests.callers import TestClient
+from tests.databases import entries, kept, migrated, put, unsynced
 from tests.worlds import apps
 from tests.worlds.policies import read
 
@@ -113,13 +114,40 @@ class Website:
         self._server.server_close()
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """What the first world began with, which those after it begin with too: to make keys of RSA takes half a second.
+    `file`: of its database."""
+
+    keys: KeyRing
+    file: bytes
+    people: Mapping[str, str]
+    secrets: Mapping[str, str]
+
+    def put(self, settings: Settings, store: Store) -> KeyRing:
+        shutil.copytree(self.keys.folder, settings.keys)
+        assert put(store, self.file)
+        keys = KeyRing.of(settings)
+        keys._opened.update(self.keys._opened)
+        return keys
+
+
+_BEGUN: list[_Begun] = []
+
+
+def _new(settings: Settings) -> KeyRing:
+    migrated(settings)
+    return KeyRing.of(settings, create=True)
+
+
 class World:
     def __init__(self, folder: Path) -> None:
         self.clock = Clock()
         settings = Settings(public_url=HOME, data_dir=folder, log_fsync=False, outbound_networks=LOOPBACK)
-        migrated(settings)
+        store, begun = unsynced(settings), bool(_BEGUN) and not settings.database_url
+        keys = _BEGUN[0].put(settings, store) if begun else _new(settings)
         catalogue, policies = read(settings.policies)
-        pools, store, keys = Pools(), unsynced(settings), KeyRing.of(settings, create=True)
+        pools = Pools()
         signing_keys.begin(store, keys, self.clock.now)
         self.house = House(
             settings=settings,
@@ -136,8 +164,13 @@ class World:
         self.application = Application(self.house)
         self.secrets: dict[str, str] = {}
         self.sites: list[Website] = []
+        if begun:
+            self.people, self.secrets = dict(_BEGUN[0].people), dict(_BEGUN[0].secrets)
+            return
         self.people = {name: self._person(name) for name in ("alice", "bob")}
         self.register("site")
+        if store.alone:  # it is a file
+            _BEGUN.append(_Begun(keys, kept(store), dict(self.people), dict(self.secrets)))
 
     @contextlib.contextmanager
     def serving(self) -> Iterator["World"]:

@@ -4,6 +4,7 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 _FORM = re.compile(r"P(?=[0-9])(?:([0-9]{1,3})Y)?(?:([0-9]{1,4})M)?(?:([0-9]{1,4})W)?(?:([0-9]{1,5})D)?")
 _MONTH_DAYS = 365.2425 / 12
@@ -26,6 +27,7 @@ class Duration:
         return _months(at, -self.months) - timedelta(days=self.days)
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str) -> Duration:
     """Raises ValueError for a text of another form, and for a duration of zero or above 100 years."""
     found = _FORM.fullmatch(text)

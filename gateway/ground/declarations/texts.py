@@ -8,6 +8,8 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 def hidden(text: str) -> str:
     """The first character that is invisible or changes the order of visible ones, as U+XXXX; "" if there is none."""
+    if text.isprintable():
+        return ""
     return next((f"U+{ord(char):04X}" for char in text if unicodedata.category(char) in _HIDDEN), "")
 
 

@@ -11,17 +11,15 @@ from typing import Generic, TypeVar
 from gateway.ground.keys import jose
 from gateway.ground.keys.ring import KeyRing
 
-HELD = 20_000  # tokens known at once: some 10 MB
-
 T = TypeVar("T")
 
 
 class KnownTokens(Generic[T]):
-    """`verified`: (text, its digest, now in epoch seconds) → what stands in it and when it expires, epoch seconds;
-    raises Malformed."""
+    """`held`: how many are known at once. `verified`: (text, its digest, now in epoch seconds) → what stands in it and
+    when it expires, epoch seconds; raises Malformed."""
 
-    def __init__(self, keys: KeyRing, verified: Callable[[str, bytes, float], tuple[T, int]]) -> None:
-        self._keys = keys
+    def __init__(self, keys: KeyRing, held: int, verified: Callable[[str, bytes, float], tuple[T, int]]) -> None:
+        self._keys, self._held = keys, held
         self._verified = verified
         self._known: OrderedDict[bytes, tuple[T, int]] = OrderedDict()
         self._by = keys.signing  # the keys of those in `_known`
@@ -42,7 +40,7 @@ class KnownTokens(Generic[T]):
             except jose.Malformed:
                 return None
             self._known[digest] = found
-            if len(self._known) > HELD:
+            if len(self._known) > self._held:
                 self._known.popitem(last=False)
         if now >= found[1]:
             self._known.pop(digest, None)

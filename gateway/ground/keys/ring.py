@@ -275,7 +275,7 @@ class KeyRing:
         """HMAC-SHA256 of the parts, each preceded by its length so that no two lists of parts give the same input.
         43 base64url characters."""
         message = b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in parts)
-        return encoded(hmac.new(self.derive(use), message, hashlib.sha256).digest())
+        return encoded(hmac.digest(self.derive(use), message, "sha256"))
 
     def pairwise(self, person: str, reader: str) -> str:
         """The identifier by which `reader` (an app or organisation) knows the person. Each reader has another one, so

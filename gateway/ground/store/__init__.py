@@ -3,6 +3,7 @@
     contract    what every store does                 sqlite/     one file, one process: the embedded default
     opening     which one the settings mean           postgres/   any number of processes and machines
     statements  on a session, beside the ORM          migrate     the schema, brought to that of this version
+    rows        the session itself, by bare statements
     together    what processes must agree on          pruning     rows that have expired leave
     many        many rows in few statements           key_checks  the keys are those the database was used with
                                                       signing_keys  token keys, sealed, one after the other
@@ -18,6 +19,7 @@ PostgreSQL: synchronous_commit=on, and on its synchronous standbys).
 from gateway.ground.store.contract import TRIES, Clash, Committed, Connection, Row, Store, instant, stored
 from gateway.ground.store.opening import open_store
 from gateway.ground.store.postgres.months import RUNNING
+from gateway.ground.store.rows import found
 from gateway.ground.store.sqlite.copies import CopyFault, open_copy
 from gateway.ground.store.statements import insert, raw, row_of, turn, turn_beside
 
@@ -30,6 +32,7 @@ __all__ = [
     "CopyFault",
     "Row",
     "Store",
+    "found",
     "insert",
     "instant",
     "open_copy",

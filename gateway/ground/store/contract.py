@@ -42,7 +42,9 @@ class Committed(Protocol):
     def close(self) -> None: ...
 
 
-NOTED = "noted"  # of a session's `info`
+# Of a session's `info`:
+NOTED = "noted"
+BARE = "bare"  # its bare connection, where it has one from its beginning to its end
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlmodel import Session, SQLModel
 
-from gateway.ground.store.contract import NOTED, Connection, Noted, Remote, Row, Store, translated
+from gateway.ground.store.contract import BARE, NOTED, Connection, Noted, Remote, Row, Store, translated
 
 
 @cache
@@ -24,6 +24,9 @@ def insert(session: Session, table: type[SQLModel]) -> Any:
 
 def raw(session: Session) -> Connection:
     """The bare connection of a session, for statements in the session's transaction."""
+    known: Connection | None = session.info.get(BARE)
+    if known is not None:
+        return known
     connection: Any = session.connection().connection.driver_connection
     if session.get_bind().dialect.name != "postgresql":
         return connection  # type: ignore[no-any-return]

@@ -106,22 +106,39 @@ def route(door: Door, house: House, identify: Identify) -> Route:
     return Route(door.path, endpoint, methods=list(door.methods), name=endpoint.__name__)
 
 
+_TAKEN = "aval.route"  # of the scope
+
+
 class Direct(BaseRoute):
-    """To be put before `routes`: it finds at once the one of them that would be taken for an address without variable
-    parts. Looking through all of them costs more than what many a door does."""
+    """To be put before `routes`: it finds at once the one of them that would be taken; where the address has variable
+    parts, among those that begin alike. Looking through all of them costs more than what many a door does."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self._found: dict[tuple[str, str], Route] = {}
+        self._alike: dict[str, list[Route]] = {}  # by the first part of their addresses
         for path in {each.path for each in routes if not each.param_convertors}:
             for each in reversed([each for each in routes if each.path_regex.match(path)]):
                 self._found |= {(path, method): each for method in each.methods or ()}
+        any_start = [each for each in routes if "{" in _start(each.path)]
+        for start in {_start(each.path) for each in routes}:
+            self._alike[start] = [each for each in routes if _start(each.path) == start or each in any_start]
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        found = self._found.get((scope["path"], scope["method"])) if scope["type"] == "http" else None
-        return found.matches(scope) if found else (Match.NONE, {})
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        found = self._found.get((scope["path"], scope["method"]))
+        for each in (found,) if found else self._alike.get(_start(scope["path"]), ()):
+            match, child = each.matches(scope)
+            if match is Match.FULL:
+                return match, {**child, _TAKEN: each}
+        return Match.NONE, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._found[scope["path"], scope["method"]].handle(scope, receive, send)
+        await scope[_TAKEN].handle(scope, receive, send)
+
+
+def _start(path: str) -> str:
+    return path.split("/", 2)[1]
 
 
 def otherwise(house: House, identify: Identify) -> Callable[[Request, Exception], Response]:
@@ -389,6 +406,8 @@ def _context(house: House, request: Request, body: bytes) -> Context:
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
+    if not text:
+        return []
     try:
         return parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_LIMIT)
     except ValueError:

@@ -4,6 +4,7 @@ preference, then the browser's."""
 import re
 import unicodedata
 from datetime import date, datetime
+from functools import cache, lru_cache
 
 from babel import Locale
 from babel.dates import format_date, format_time, get_datetime_format
@@ -67,6 +68,11 @@ def collated(text: str) -> tuple[str, str]:
 def written_day(day: date, form: str, language: str) -> str:
     """A day written out, in one of Babel's forms ("medium", "long", "full"). In French the first of a month is "1er",
     which CLDR leaves out."""
+    return _written(day.date() if isinstance(day, datetime) else day, form, language)
+
+
+@lru_cache(maxsize=1024)
+def _written(day: date, form: str, language: str) -> str:
     text = format_date(day, form, locale(language))
     return _FIRST.sub("1er ", text, count=1) if language == "fr" else text
 
@@ -78,6 +84,7 @@ def written_moment(at: datetime, language: str, time_form: str = "short") -> str
     return pattern.replace("{0}", time).replace("{1}", written_day(at, "long", language))
 
 
+@cache
 def locale(language: str) -> Locale:
     """The locale for dates, times and lists. English is British: "23 November 2026, 21:25"."""
     return Locale.parse(_LOCALES.get(language, language))

@@ -8,52 +8,99 @@ that answers a form at an address without a GET gives `return_to` instead).
 import datetime
 import functools
 import hashlib
+import re
 from gettext import NullTranslations
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, nodes
+from jinja2.ext import InternationalizationExtension
+from jinja2.visitor import NodeTransformer
 from markupsafe import Markup, escape
 
 from gateway.errors import LogFrozen
 from gateway.ground.web import cookies
 from gateway.ground.web.context import Context
 from gateway.ground.web.languages import NAMES, written_day, written_moment
-from gateway.ground.web.translations import Translations
 
 STATIC = Path(__file__).parent / "static"
+_VARIABLE = re.compile(r"%\((\w+)\)s")
 THEMES = ("light", "dark")  # neither: as the device says
 
 
 @functools.lru_cache(maxsize=16)
-def _environment(translations: Translations, language: str) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("gateway.ground.web", "templates"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        auto_reload=False,  # else new templates meet the old code while an update is installed
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
-    install_texts(environment, translations.of(language))
-    return environment
+def environment(texts: NullTranslations) -> Environment:
+    """The templates in the language of these texts."""
+    return _InOneLanguage(texts)
 
 
-def install_texts(environment: Environment, texts: NullTranslations) -> None:
-    """Provide `_` and `{% trans %}`. Texts contain no markup and are escaped like everything else.
+class _InOneLanguage(Environment):
+    """Provides `_` and `{% trans %}`. Texts contain no markup and are escaped like everything else.
 
-    Jinja's new-style gettext is not used, because it marks its argument as safe HTML: `_(variable)` would then not
+    What stands in a template is translated as it is compiled, not each time it is shown. The rest is given to Jinja's
+    new-style gettext as escaped text, because it marks its argument as safe HTML: `_(variable)` would otherwise not
     escape the variable.
     """
-    environment.install_gettext_callables(  # type: ignore[attr-defined]
-        lambda text: escape(texts.gettext(text)),
-        lambda one, many, count: escape(texts.ngettext(one, many, count)),
-        newstyle=True,
-        pgettext=lambda context, text: escape(texts.pgettext(context, text)),
-        npgettext=lambda context, one, many, count: escape(texts.npgettext(context, one, many, count)),
-    )
+
+    def __init__(self, texts: NullTranslations) -> None:
+        self.texts = texts
+        super().__init__(
+            loader=PackageLoader("gateway.ground.web", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            auto_reload=False,  # else new templates meet the old code while an update is installed
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=[_Translated],
+        )
+        self.install_gettext_callables(  # type: ignore[attr-defined]
+            self.translated,
+            lambda one, many, count: escape(texts.ngettext(one, many, count)),
+            newstyle=True,
+            pgettext=lambda context, text: escape(texts.pgettext(context, text)),
+            npgettext=lambda context, one, many, count: escape(texts.npgettext(context, one, many, count)),
+        )
+
+    def translated(self, text: str) -> Markup:
+        return escape(self.texts.gettext(text))
+
+    def _generate(self, source: nodes.Template, *names: Any, **how: Any) -> str:
+        return super()._generate(_Words(self).visit(source), *names, **how)
+
+
+class _Words(NodeTransformer):
+    """`_("text")` → the text itself, translated and escaped."""
+
+    def __init__(self, environment: _InOneLanguage) -> None:
+        self._environment = environment
+
+    def visit_Call(self, call: nodes.Call) -> nodes.Node:
+        self.generic_visit(call)
+        match call.node, call.args, call.kwargs:
+            case nodes.Name(name="_"), [nodes.Const(value=text)], []:
+                return nodes.TemplateData(self._environment.translated(text) % {}, lineno=call.lineno)
+        return call
+
+
+class _Translated(InternationalizationExtension):
+    """The same of `{% trans %}` without a plural: its texts, and between them the variables."""
+
+    def _make_node(
+        self,
+        singular: str,
+        plural: str | None,
+        context: str | None,
+        variables: dict[str, nodes.Expr],
+        *others: Any,
+    ) -> nodes.Output:
+        if plural is not None or context is not None or not isinstance(self.environment, _InOneLanguage):
+            return super()._make_node(singular, plural, context, variables, *others)
+        parts = _VARIABLE.split(self.environment.translated(singular))
+        found: list[nodes.Expr] = [
+            variables[part] if at % 2 else nodes.TemplateData(Markup(part) % {}) for at, part in enumerate(parts)
+        ]
+        return nodes.Output(found)
 
 
 @functools.cache
@@ -76,7 +123,7 @@ def render(context: Context, template: str, **values: Any) -> str:
     url = context.request.url
     theme = cookies.read(context.request, cookies.THEME, settings)
     return (
-        _environment(context.house.translations, context.language)
+        environment(context.house.translations.of(context.language))
         .get_template(template)
         .render(
             {

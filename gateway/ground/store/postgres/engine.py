@@ -23,6 +23,7 @@ from gateway.ground.store.postgres.address import ISOLATION, SESSION, pooled
 from gateway.ground.store.postgres.bare import Bare
 from gateway.ground.store.postgres.notices import heard
 from gateway.ground.store.postgres.patient import NotAnswered, Patient, opened
+from gateway.ground.store.rows import RowSession
 
 POOL_SECONDS = 3  # how long a page waits for a connection
 RESOLVE_SECONDS = 5.0  # how long to ask for the outcome of a commit that was not answered
@@ -82,18 +83,18 @@ class PostgresStore(Store):
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
-        with translated(self), Session(self._reading, expire_on_commit=False, autoflush=False) as session:
+        with translated(self), RowSession(self._reading, expire_on_commit=False, autoflush=False) as session:
             yield session
 
     @contextlib.contextmanager
     def read_apart(self) -> Iterator[Session]:
         reading = self._apart.execution_options(**_SNAPSHOT)
-        with translated(self), Session(reading, expire_on_commit=False, autoflush=False) as session:
+        with translated(self), RowSession(reading, expire_on_commit=False, autoflush=False) as session:
             yield session
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
-        with translated(self), Session(self.engine, expire_on_commit=False) as session:
+        with translated(self), RowSession(self.engine, expire_on_commit=False) as session:
             self._refuse_unanswered()
             try:
                 yield session

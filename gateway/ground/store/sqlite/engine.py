@@ -17,7 +17,8 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, create_engine
 
 from gateway.errors import Unavailable
-from gateway.ground.store.contract import Committed, Lead, Store, translated
+from gateway.ground.store.contract import BARE, Committed, Lead, Store, translated
+from gateway.ground.store.rows import RowSession
 from gateway.ground.store.sqlite.committed import CommittedRows
 
 try:  # SQLite before 3.51.3 can corrupt a WAL file that two connections reset at once; the wheel carries a newer one
@@ -145,15 +146,15 @@ class SqliteStore(Store):
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
-        with translated(self), Session(self.engine, expire_on_commit=False, autoflush=False) as session:
-            _bare(session).execute("BEGIN")
+        with translated(self), RowSession(self.engine, expire_on_commit=False, autoflush=False) as session:
+            _begin(session, "BEGIN")
             yield session  # no rollback at the end: it would expire the objects that were read; closing does not
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
-        with translated(self), self.lock, Session(self.engine, expire_on_commit=False) as session:
+        with translated(self), self.lock, RowSession(self.engine, expire_on_commit=False) as session:
             self._refuse_lost()
-            _bare(session).execute("BEGIN IMMEDIATE")
+            _begin(session, "BEGIN IMMEDIATE")
             try:
                 yield session
                 session.commit()
@@ -275,8 +276,10 @@ class _Alone:
         self._connection.close()
 
 
-def _bare(session: Session) -> Connection:
-    return session.connection().connection.driver_connection
+def _begin(session: Session, statement: str) -> None:
+    connection: Connection = session.connection().connection.driver_connection
+    connection.execute(statement)
+    session.info[BARE] = connection
 
 
 def _identity(path: str) -> tuple[int, int]:
