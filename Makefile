@@ -45,7 +45,7 @@ BOTH := tests/journeys tests/store tests/log tests/proxy tests/authorization tes
 PYTEST := PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -q --dist loadfile --no-loadscope-reorder
 
 # Three at a time on two cores: one of them mostly waits for a process that a test has started.
-test: venv browser postgres clients apache module ## all tests, browser journeys too: a quarter of an hour
+test: venv browser postgres clients apache nginx module ## all tests, browser journeys too: a quarter of an hour
 	AVAL_INTERPRETED=1 $(PYTEST) -n 3 -m "not browser"
 	AVAL_INTERPRETED=1 $(PYTEST) -n 2 -m browser tests/people tests/screen tests/browser tests/clients
 
@@ -97,6 +97,16 @@ apache: ## Debian's Apache with its modules for OAuth, for the tests in tests/cl
 	  || echo "Apache is missing: the tests with it are skipped. As root: apt-get install apache2-bin" \
 	    "libapache2-mod-auth-openidc libapache2-mod-oauth2"
 
+# Its program alone, unpacked beside the environment: Debian's package would start a server. Its libraries are there with
+# Debian's Python; where they are not, nginx does not run and counts as missing.
+NGINX := .venv/nginx
+nginx: venv ## Debian's nginx, for the tests behind it and with client certificates
+	@has_it() { PATH="$$PATH:/usr/sbin:$$PWD/$(NGINX)/usr/sbin"; nginx -v; } >/dev/null 2>&1; \
+	unpacked() { cd $(NGINX) && rm -f *.deb && apt-get download -qq nginx && dpkg -x nginx_*.deb . && rm -f *.deb; }; \
+	(has_it) || { command -v apt-get && command -v dpkg && mkdir -p $(NGINX) \
+	  && { (unpacked) || { test "$$(id -u)" = 0 && apt-get update -qq && (unpacked); }; } && (has_it); } >/dev/null 2>&1 \
+	  || echo "nginx is missing: the tests with it are skipped. As root: apt-get install nginx-light"
+
 # What stands in for a hardware module.
 module: venv ## SoftHSM, for the tests of the sealing key behind a hardware module
 	@has_both() { command -v softhsm2-util && command -v pkcs11-tool; } >/dev/null; \
@@ -139,4 +149,4 @@ lock: venv ## resolve requirements.lock again, and the clients' package-lock.jso
 clean: ## remove the environment and the demo's data
 	rm -rf .venv .demo
 
-.PHONY: help venv compiled demo story check test test-again browser postgres clients apache bench torture races docs lock clean
+.PHONY: help venv compiled demo story check test test-again browser postgres clients apache nginx bench torture races docs lock clean

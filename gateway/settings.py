@@ -139,6 +139,12 @@ class Settings(BaseSettings):
     dynamic_profiles: tuple[Literal["fapi2", "oauth21", "oidc"], ...] = Field(
         ("fapi2", "oauth21", "oidc"), description="client profiles for which apps may register themselves"
     )
+    registrations_per_hour: int = Field(
+        60,
+        ge=1,
+        le=10_000,
+        description="registrations and changes at /apps from one network within an hour, whatever becomes of them",
+    )
     client_id_documents: bool = Field(
         False,
         description="an app may use the https address of a document about itself as its client_id, without registering"

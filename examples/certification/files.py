@@ -19,7 +19,8 @@ from examples.certification.plans import PLANS, SCOPE, Plan
 
 ORGANISATION = Path(__file__).parents[1] / "organisations" / "city-energy.toml"
 PEM, DAYS = serialization.Encoding.PEM, 90
-ADDRESSES = ("post_logout_redirect_uris", "backchannel_logout_uri")  # written as the suite's own paths in plans.py
+# Written as the suite's own paths in plans.py.
+ADDRESSES = ("post_logout_redirect_uris", "backchannel_logout_uri", "backchannel_client_notification_endpoint")
 SECOND = "?dummy1=lorem&dummy2=ipsum"  # the suite's second redirect address
 IN_SCOPE = f"""
 [[scope]]
@@ -154,6 +155,8 @@ def _write_plan(folder: Path, where: Where, authority: Authority, name: str, pla
     }
     if plan.resource:
         told["resource"] = {"resourceUrl": f"{where.mtls if plan.at_mtls else where.gateway}{plan.resource}"}
+    if plan.signals:  # the one audience of a stream is the app that made it
+        told["ssf"] = {"transmitter": {"issuer": where.gateway}, "stream": {"audience": f"{name}-client"}}
     for role, app in plan.apps.items():
         client_id = f"{name}-{role.replace('_', '-')}"
         declared, about, certificate = _app(client_id, app, where, authority, name)
@@ -219,6 +222,7 @@ def _settings(folder: Path, where: Where, suite_ca: Path | None) -> str:
         "outbound_networks": ["127.0.0.0/8", "::1/128", "172.16.0.0/12"],
         "asks_per_day": 1000,
         "dynamic_registration": "open",
+        "registrations_per_hour": 1000,
     }
     return "\n".join(f"{key} = {_toml(value)}" for key, value in said.items()) + "\n"
 

@@ -38,6 +38,7 @@ class Plan:
     scope: str = ""
     resource: str = ""
     at_mtls: bool = False  # the resource is read with a certificate
+    signals: bool = False  # the suite plays a receiver of Shared Signals
     more: Mapping[str, Any] = field(default_factory=dict)  # of the suite's configuration
 
 
@@ -58,7 +59,41 @@ PLAIN, SIGN_IN = "[fapi_profile=plain_fapi][openid=plain_oauth]", "[fapi_profile
 _MESSAGES = "[fapi_request_method=signed_non_repudiation][fapi_response_mode=jarm]"
 _STATIC = "[client_registration=static_client]"
 _CIBA = "fapi-ciba-id1-test-plan[client_auth_type=private_key_jwt][fapi_ciba_profile=plain_fapi]"
+_ASKS = (
+    {**FAPI, "grant_types": [CIBA, "refresh_token"]},
+    BY_KEY,
+    BOUND,
+    {"backchannel_authentication_request_signing_alg": "ES256", "asks_anybody": True},
+)
+_POLL = {"backchannel_token_delivery_mode": "poll"}
+_PING = {
+    "backchannel_token_delivery_mode": "ping",
+    "backchannel_client_notification_endpoint": "ciba-notification-endpoint",
+}
+_RECEIVES = {
+    "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
+    "id_token_signed_response_alg": "RS256",  # of events, too: the profile for CAEP wants this one
+}
 _HINT = {"hint_type": "login_hint", "hint_value": "alice@example.org"}
+
+
+def _ciba(mode: str, told: Mapping[str, Any]) -> Plan:
+    """Data too: a request that only signs in needs a binding_message."""
+    expression, scope = f"{_CIBA}[ciba_mode={mode}]{_STATIC}", f"openid {SCOPE}"
+    more = {"client": _HINT, "client2": _HINT}
+    return Plan(expression, _two(*_ASKS, told), scope, READING, at_mtls=True, more=more)
+
+
+def _signals(delivery: str) -> Plan:
+    return Plan(
+        "openid-ssf-transmitter-test-plan[client_auth_type=client_secret_basic][server_metadata=discovery]"
+        f"[ssf_server_metadata=discovery][ssf_auth_mode=dynamic][ssf_delivery_mode={delivery}][ssf_profile=default]"
+        + _STATIC,
+        {"client": {**SIGNS_IN, **BY_SECRET, **_RECEIVES}},
+        "ssf.manage ssf.read",
+        signals=True,
+    )
+
 
 PLANS: Mapping[str, Plan] = {
     "keys-data": Plan(
@@ -98,20 +133,8 @@ PLANS: Mapping[str, Plan] = {
         "grant_management_query",
         "/grants/GRANT",
     ),
-    "ciba": Plan(
-        f"{_CIBA}[ciba_mode=poll]{_STATIC}",
-        _two(
-            {**FAPI, "grant_types": [CIBA, "refresh_token"]},
-            BY_KEY,
-            BOUND,
-            {"backchannel_token_delivery_mode": "poll", "backchannel_authentication_request_signing_alg": "ES256"},
-            {"asks_anybody": True},
-        ),
-        f"openid {SCOPE}",  # data too: a request that only signs in needs a binding_message
-        READING,
-        at_mtls=True,
-        more={"client": _HINT, "client2": _HINT},
-    ),
+    "ciba": _ciba("poll", _POLL),
+    "ciba-ping": _ciba("ping", _PING),
     "config": Plan("oidcc-config-certification-test-plan", {}),
     "basic": Plan(
         f"oidcc-basic-certification-test-plan[server_metadata=discovery]{_STATIC}",
@@ -134,4 +157,6 @@ PLANS: Mapping[str, Plan] = {
             {"post_logout_redirect_uris": ["post_logout_redirect"], "backchannel_logout_uri": "backchannel_logout"},
         ),
     ),
+    "signals-poll": _signals("poll"),
+    "signals-push": _signals("push"),
 }

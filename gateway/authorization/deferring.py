@@ -7,17 +7,21 @@ it asked, so her screen offers to decide later.
 A refresh with `completion_mode=deferred` and authorization_details beyond what is granted. It is put to her as the
 merge of both: she is asked for what is new alone, and what she has agreed to goes on whatever she says. Without
 completion_mode the same refresh is refused at once.
+
+A refresh with acr_values or max_age that the sign-in behind it does not meet (RFC 9470). It is put to her as the very
+request that she has agreed to: she signs in so, and goes on by one click. Without completion_mode it is refused, too.
 """
 
 from dataclasses import replace
 from typing import NoReturn
 
-from gateway.authorization import asked, families, narrowing, parameters, polling, requests, rules
+from gateway.authorization import asked, checks, families, narrowing, openid, parameters, polling, requests, rules
 from gateway.authorization.asked import AskedOf
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.rules import Refused
 from gateway.authorization.tables import AuthorizationRequest, TokenFamily
+from gateway.catalogue.sign_ins import ACRS, acr
 from gateway.consent.itself import location
 from gateway.consent.request import Ask
 from gateway.consent.rules import MERGE
@@ -39,6 +43,37 @@ def defer_wider(call: EndpointCall) -> None:
         checked = _checked(call, granted)
         if _is_wider(checked.ask, granted):
             _put(call, granted, checked)
+
+
+def defer_surer(call: EndpointCall) -> None:
+    """Put a refresh that asks for a surer or later sign-in than there was into her inbox, in the same way. Everything
+    else goes on, also with a sign-in that is enough."""
+    form = call.form
+    if form.get("grant_type") != "refresh_token" or not form.keys() & {"acr_values", "max_age"}:
+        return
+    musts, max_age = _sign_in_asked(call)
+    granted = _standing(call)
+    if granted is None or _is_met(granted.family, musts, max_age, call.ctx.now.timestamp()):
+        return
+    if not _is_willing(call):
+        raise Refused("unmet_authentication_requirements", "Ask her with completion_mode=deferred, or at /authorize.")
+    if call.client.public:
+        raise Refused("unauthorized_client", "A public client asks for it at the authorization endpoint.")
+    _put(call, granted, _once_more(call, granted))
+
+
+def _sign_in_asked(call: EndpointCall) -> tuple[str, int | None]:
+    """(what must hold, as a request keeps it, at most so many seconds since). Names of `acr` that nobody knows are
+    passed over, as in any request. Raises Refused."""
+    known = [one for one in call.form.get("acr_values", "").split() if one in ACRS]
+    musts = openid.kept(openid.NO_CLAIMS.with_acr(known), call.ctx.house.catalogue)
+    asking = checks.Asking(call.ctx.session, call.ctx.house, call.app, call.client, call.form)
+    return musts, checks.max_age(call.form.get("max_age", ""), asking)
+
+
+def _is_met(family: TokenFamily, musts: str, max_age: int | None, now: float) -> bool:
+    late = max_age is not None and now - family.auth_time > max_age
+    return not late and not openid.unmet(musts, "", acr(family.amr.split()))
 
 
 def _is_willing(call: EndpointCall) -> bool:
@@ -91,9 +126,23 @@ def _checked(call: EndpointCall, granted: GrantedFamily) -> requests.Checked:
     checked = requests.check(ctx.session, ctx.house, call.app, parameters.DEFERRED, sent)
     named = [location(ctx.house.settings.public_url, name) for name in checked.ask.organisations()]
     resource = " ".join(dict.fromkeys([*family.resource.split(), *named])) if family.resource else ""
-    return replace(
-        checked, scope=family.scope, claims=_names_alone(family.claims), resource=resource, dpop_jkt=call.binding.jkt
-    )
+    return _signed_in_so(call, replace(checked, scope=family.scope, resource=resource), family)
+
+
+def _once_more(call: EndpointCall, granted: GrantedFamily) -> requests.Checked:
+    """The request that she has agreed to, as it was."""
+    family, ask = granted.family, Ask.from_json(granted.consent.asked)
+    if ask.app_metadata_sha256 != call.app.metadata_sha256:
+        raise Refused("unmet_authentication_requirements", "The registration has changed since: ask her at /authorize.")
+    checked = requests.again(call.app.client_id, ask, family.scope, family.resource)
+    return _signed_in_so(call, checked, family)
+
+
+def _signed_in_so(call: EndpointCall, checked: requests.Checked, family: TokenFamily) -> requests.Checked:
+    """This request, its tokens for the key of this call, after such a sign-in as this call asks for."""
+    musts, max_age = _sign_in_asked(call)
+    claims = " ".join(one for one in (_names_alone(family.claims), musts) if one)
+    return replace(checked, claims=claims, max_age=max_age, dpop_jkt=call.binding.jkt)
 
 
 def _names_alone(claims: str) -> str:

@@ -45,6 +45,7 @@ TOKEN = Endpoint(
         steps.bind_key,
         steps.check_binding,
         deferring.defer_wider,
+        deferring.defer_surer,
         steps.check_no_details,
         steps.issue_tokens,
     ),

@@ -7,12 +7,23 @@ Whatever is wrong before the app and its address are known ends on a page of our
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from starlette.responses import Response
 
-from gateway.authorization import checks, clients, going_on, parameters, reading, requests, rules, steps
+from gateway.authorization import (
+    checks,
+    clients,
+    going_on,
+    parameters,
+    reading,
+    request_objects,
+    requests,
+    rules,
+    steps,
+)
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.going_on import Screen
 from gateway.authorization.protocol import Protocol, note
@@ -112,6 +123,8 @@ def load_pushed_request(visit: Visit) -> None:
         raise Refused("invalid_request", "request and request_uri together.")
     ctx = visit.ctx
     visit.row = requests.held(ctx.session, ctx.house.log, visit.sent["request_uri"], visit.app, ctx.now)
+    if visit.row is None and not visit.sent["request_uri"].startswith(rules.REQUEST_URI):
+        raise _not_supported(visit, "request_uri_not_supported", "Push the request: no request_uri is fetched.", "over")
     if visit.row is None:
         raise Refused("invalid_request_uri", page="over")
 
@@ -143,6 +156,21 @@ def show_next(visit: Visit) -> Response:
     """Sign in, link, agree, or back to the app: dispatch.py decides."""
     assert visit.screen is not None
     return going_on.interactive(visit.facts, visit.screen, visit.ctx, visit.app, _row(visit), _resume(visit))
+
+
+def check_no_unsigned_object(visit: Visit) -> None:
+    """A request object is signed: of one that nobody has signed the app learns where the parameters beside it say."""
+    said = request_objects.unsigned(visit.sent.get("request", ""))
+    if said is not None:
+        visit.sent = {**said, **visit.sent}
+        raise _not_supported(visit, "request_not_supported", "Sign the request object.", "malformed")
+
+
+def _not_supported(visit: Visit, error: str, description: str, page: str) -> Refused:
+    """This error (OpenID Connect Core §3.1.2.6): to the app where the link names an address of it, else on a page."""
+    with suppress(Refused):
+        load_return_address(visit)
+    return Refused(error, description, page=page)
 
 
 def load_return_address(visit: Visit) -> None:
@@ -183,8 +211,8 @@ OPENING: tuple[VisitStep, ...] = (
     load_client, load_pushed_request, come_by_get, open_request, answer_silently, show_next,
 )  # fmt: skip
 ASKING: tuple[VisitStep, ...] = (
-    reading.read_elsewhere, load_client, steps.load_request_object, load_return_address, steps.check_signed,
-    check_may_be_plain, count_request, steps.check_request, keep_request,
+    reading.read_elsewhere, load_client, check_no_unsigned_object, steps.load_request_object, load_return_address,
+    steps.check_signed, check_may_be_plain, count_request, steps.check_request, keep_request,
 )  # fmt: skip
 
 

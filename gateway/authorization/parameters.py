@@ -72,7 +72,7 @@ PARAMETERS = (
     Parameter("response_mode", _ASKING, checks.response_mode, _MODES),
     Parameter("scope", (*_ASKING, *_LATER, TOKEN), checks.scope),
     Parameter("claims", (*_ASKING, *_LATER), checks.claims, {"claims_parameter_supported": True}),
-    Parameter("acr_values", (*_ASKING, *_LATER), says={"acr_values_supported": list(ACRS)}),
+    Parameter("acr_values", (*_ASKING, *_LATER, TOKEN), says={"acr_values_supported": list(ACRS)}),
     Parameter(
         "code_challenge_method",
         _ASKING,
@@ -90,7 +90,7 @@ PARAMETERS = (
         {"ui_locales_supported": list(LANGUAGES)},
     ),
     Parameter("prompt", _ASKING, checks.prompt, {"prompt_values_supported": sorted(rules.PROMPTS)}),
-    Parameter("max_age", _ASKING, checks.max_age),
+    Parameter("max_age", (*_ASKING, TOKEN), checks.max_age),
     Parameter("grant_management_action", (*_ASKING, *_LATER), checks.grant_management_action, _ACTIONS),
     Parameter("grant_id", (*_ASKING, *_LATER), checks.grant_id),
     Parameter(

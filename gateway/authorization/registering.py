@@ -37,7 +37,6 @@ from gateway.settings import Settings
 
 PATH = "/apps"
 DEPTH = 12
-LIMIT = AtMost(60, 3600)  # registrations and changes from one network, whatever becomes of them
 _NOT_ASCII = re.compile(r"[^\x20-\x7e]|[\"\\]")
 
 
@@ -126,7 +125,8 @@ def _count(ctx: Context) -> None:
     """So many from one network and no more: each is stored, and may make us call somebody. Raises TooMany."""
     house = ctx.house
     key = house.keys.mac("tries", "registration", client_network(ctx.request, house.settings))
-    wait = Tries(house.store, house.clock).hit((LIMIT,), key)
+    limit = AtMost(house.settings.registrations_per_hour, 3600)
+    wait = Tries(house.store, house.clock).hit((limit,), key)
     if wait:
         raise TooMany("registrations", retry_after=wait)
 

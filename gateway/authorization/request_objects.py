@@ -53,6 +53,19 @@ def backchannel(
     return _named(claims, names), Once(jti, datetime.fromtimestamp(ends, UTC))
 
 
+def unsigned(text: str) -> dict[str, str] | None:
+    """The `state` of an object that says of itself that nobody has signed it (alg "none"): all of it that is made use
+    of, for the answer to it, as anybody may send one beside it. None: it is not such an object."""
+    header, _, rest = text.partition(".")
+    try:
+        if len(text) > rules.OBJECT_LIMIT or jose.json_object(header).get("alg") != "none":
+            return None
+        state = jose.json_object(rest.partition(".")[0]).get("state")
+    except jose.Malformed:
+        return None
+    return {"state": state} if isinstance(state, str) else {}
+
+
 def _checked(
     text: str, client: Registration, algorithm: str, issuer: str, now: float, *, typed: bool
 ) -> Mapping[str, Any]:

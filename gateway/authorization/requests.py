@@ -84,6 +84,13 @@ def check(session: Session, house: House, app: App, endpoint: str, sent: Mapping
     return Checked(client_id=app.client_id, ask=found["authorization_details"], **named)
 
 
+def again(client_id: str, ask: Ask, scope: str, resource: str) -> Checked:
+    """The request for what was agreed to before, of a person who is not there."""
+    without = {name: value for name, value in _WITHOUT.items() if name in Checked.__slots__}
+    nothing = dict.fromkeys(("claims", "dpop_jkt", "ui_locales", "grant_management_action", "grant_id"), "")
+    return Checked(client_id=client_id, ask=ask, scope=scope, resource=resource, **{**without, **nothing})
+
+
 def bound(checked: Checked, jkt: str) -> Checked:
     """The same request, its code bound to the key of this thumbprint."""
     return replace(checked, dpop_jkt=jkt)

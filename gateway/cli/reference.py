@@ -123,7 +123,10 @@ def _steps() -> Section:
     return Section(
         "Steps of the authorization server",
         "Which checks a call of an endpoint takes; the numbers are their order. `authorize` is a link that holds the"
-        " request, `authorize (kept)` one to a request that was pushed. The code: gateway/authorization/endpoints.py.",
+        " request, `authorize (kept)` one to a request that was pushed. The code: gateway/authorization/endpoints.py."
+        " Without steps, as plain functions that hold their checks: `/apps` (authorization/registering.py),"
+        " `/end-session` (logout_pages.py), her pages `/device` and `/requests` (devices.py, asked.py), `/ssf/…`"
+        " (signals/api.py).",
         ("step", *endpoints, "meaning"),
         tuple(
             (

@@ -6,12 +6,15 @@ The words are those of draft-ietf-oauth-deferred-token-response-01.
 import json
 import re
 from functools import partial
+from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from authorization_world import VERIFIER, Page, answered, usage, visible
 from client_keys import proof
 from waiting_requests import consents, error, opens, puts_off, redeem
+
+from tests.tokens import claims
 
 GRANT = "urn:ietf:params:oauth:grant-type:deferred"
 MORE = ["interval.start", "interval.value", "interval.cost"]
@@ -282,3 +285,79 @@ def test_a_public_app_with_a_key_polls_with_that_key(agent):
     assert error(poll(agent, told, "phone", dpop=proof(agent, alg="EdDSA"))) == "invalid_dpop_proof"
     agent.clock.passes(seconds=6)
     assert poll(agent, told, "phone", dpop=proof(agent)).status_code == 200
+
+
+# ---- a surer or later sign-in
+
+
+ONE, TWO = "urn:aval:acr:one-factor", "urn:aval:acr:two-factors"
+SURER = {"authorization_details": None, "acr_values": TWO}
+
+
+def goes_on(browser, address):
+    """Her one click on the page that asks nothing again."""
+    page = browser.get(address)
+    form = page.text.partition('action="/authorize/continue"')[2].partition("</form>")[0]
+    assert form, visible(page.text)
+    fields = {name: unescape(value) for name, value in re.findall(r'name="([^"]+)" value="([^"]*)"', form)}
+    return browser.get(browser.post("/authorize/continue", data=fields).headers["location"])
+
+
+def test_a_surer_sign_in_is_asked_for_and_nothing_else(agent):
+    tokens = agent.tokens("agent")
+    told = deferred(agent, tokens, **SURER)
+    browser = agent.browser("alice")
+    address = browser.get(f"/requests/{consents(agent)[-1]}").headers["location"]
+    assert browser.get(address).headers["location"].startswith("/sign-in?again=1")
+    assert error(poll(agent, told)) == "authorization_pending"
+    agent.clock.passes(seconds=6)
+    agent.sign_in(browser, "alice", ("pwd", "otp"))
+    assert "Your answer is recorded" in visible(goes_on(browser, address).text)
+    body = poll(agent, told).json()
+    assert claims(body["access_token"])["acr"] == TWO
+    assert (body["grant_id"], body["authorization_details"]) == (tokens["grant_id"], tokens["authorization_details"])
+    weak = agent.refresh(tokens["refresh_token"], "agent").json()
+    assert claims(weak["access_token"])["acr"] == ONE, "what it had goes on as it was"
+    assert agent.refresh(body["refresh_token"], "agent", acr_values=TWO, max_age="600").status_code == 200
+
+
+def test_a_later_sign_in_is_asked_for(agent):
+    tokens = agent.tokens("agent")
+    agent.clock.passes(minutes=20)
+    assert agent.refresh(tokens["refresh_token"], "agent", max_age="3600").status_code == 200
+    told = deferred(agent, tokens, authorization_details=None, max_age="300")
+    browser = agent.browser("alice")
+    goes_on(browser, browser.get(f"/requests/{consents(agent)[-1]}").headers["location"])
+    body = poll(agent, told).json()
+    assert claims(body["access_token"])["auth_time"] == int(agent.clock.now.timestamp())
+
+
+def test_more_data_and_a_surer_sign_in_are_one_request(agent):
+    told = deferred(agent, agent.tokens("agent"), acr_values=TWO)
+    browser, answer = screen(agent)
+    assert answer.headers["location"].startswith("/sign-in?again=1")
+    assert error(poll(agent, told)) == "authorization_pending"
+
+
+def test_the_old_sign_in_never_passes_for_the_one_asked_for(agent):
+    tokens = agent.tokens("agent")
+    refreshed = partial(agent.refresh, tokens["refresh_token"], "agent")
+    agent.clock.passes(minutes=20)
+    assert error(refreshed(acr_values=TWO)) == "unmet_authentication_requirements"
+    assert error(refreshed(max_age="300")) == "unmet_authentication_requirements"
+    assert error(refreshed(max_age="soon")) == "invalid_request"
+    assert refreshed(acr_values=f"{TWO} {ONE}").status_code == 200, "of several the least will do"
+    assert refreshed(acr_values="urn:example:unknown").status_code == 200, "a wish that nobody knows"
+    assert consents(agent) == []
+
+
+def test_a_public_app_asks_for_a_surer_sign_in_at_the_authorization_endpoint(world):
+    tokens = world.tokens("meter")
+    form = {"completion_mode": "deferred", "acr_values": TWO}
+    assert error(world.refresh(tokens["refresh_token"], "meter", **form)) == "unauthorized_client"
+
+
+def test_mallory_cannot_confirm_for_alice(agent):
+    told = deferred(agent, agent.tokens("agent"), **SURER)
+    assert agent.browser("mallory", ("pwd", "otp")).get(f"/requests/{consents(agent)[-1]}").status_code == 404
+    assert error(poll(agent, told)) == "authorization_pending"

@@ -315,6 +315,12 @@ def test_registrations_from_one_network_are_limited(shop):
     registered(shop)
 
 
+def test_how_many_is_the_operators_to_say(shop):
+    shop.setting(registrations_per_hour=1)
+    registered(shop)
+    assert send(shop, PLAIN).status_code == 429
+
+
 # ---- initial access tokens
 
 

@@ -1,10 +1,13 @@
 """What an app may send to /par and /authorize, and what is refused before anybody is asked (A1 to A12, A16, A17)."""
 
+import base64
 import json
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from authorization_world import CALLBACK, CHALLENGE, ISSUER, Page, answered, bank, usage, visible
+
+from gateway.ground.http import fetching
 
 REGISTERED = "https://app.example/cb/Path?a=b&c=d"
 
@@ -219,6 +222,43 @@ def test_a_request_uri_that_we_did_not_give_is_a_page(world, request_uri):
     query = {"client_id": "meter", "request_uri": request_uri}
     page = world.browser("alice").get("/authorize", params=query)
     assert (page.status_code, Page(page.text).refresh) == (400, "")
+
+
+def unsigned(**claims):
+    parts = ({"alg": "none"}, claims)
+    return ".".join(base64.urlsafe_b64encode(json.dumps(one).encode()).decode().rstrip("=") for one in parts) + "."
+
+
+NOT_TAKEN = [
+    ({"request_uri": "https://evil.example/request.jwt"}, "request_uri_not_supported"),
+    ({"request_uri": "http://169.254.169.254/latest"}, "request_uri_not_supported"),
+    ({"request": unsigned(state="inside", redirect_uri="https://evil.example/")}, "request_not_supported"),
+    ({"request": unsigned(state="inside", redirect_uri=REGISTERED)}, "request_not_supported"),
+]
+
+
+@pytest.mark.parametrize(("sent", "said"), NOT_TAKEN)
+def test_a_foreign_or_unsigned_request_is_not_supported_as_the_app_learns(world, sent, said, monkeypatch):
+    monkeypatch.setattr(fetching, "fetched", lambda *_, **__: pytest.fail("nothing is fetched"))
+    answer = answered(plain(world, "meter", **sent))
+    assert (answer["error"], answer["state"], answer["iss"]) == (said, "a state", ISSUER)
+    assert "code" not in answer
+
+
+def test_the_state_of_an_unsigned_request_comes_back(world):
+    final = plain(world, "meter", request=unsigned(state="inside"), state=None)
+    assert answered(final)["state"] == "inside"
+
+
+@pytest.mark.parametrize(("sent", "said"), NOT_TAKEN)
+@pytest.mark.parametrize("beside", [{"redirect_uri": "https://evil.example/"}, {"redirect_uri": None}])
+def test_without_an_address_of_the_app_beside_it_that_is_a_page(world, sent, said, beside):
+    page = plain(world, "meter", **sent, **beside)
+    assert (page.status_code, Page(page.text).refresh) == (400, "")
+    unknown = world.browser("alice").get(
+        "/authorize", params={"client_id": "nobody", "redirect_uri": REGISTERED, **sent}
+    )
+    assert (unknown.status_code, Page(unknown.text).refresh) == (400, "")
 
 
 def test_a_request_uri_is_of_the_app_that_pushed_it(world):

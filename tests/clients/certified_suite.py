@@ -3,6 +3,7 @@
 import json
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,16 @@ class Suite:
     def url(self) -> str:
         return f"https://localhost:{self.port}"
 
+    def hears(self, path: str) -> str:
+        """The body of the first POST to this path; it may be on its way for 20 seconds."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            for at, body in list(self.told):
+                if at == path:
+                    return body
+            time.sleep(0.1)
+        raise AssertionError(f"nothing came to {path}, only to {[at for at, _ in self.told]}")
+
 
 @contextmanager
 def suite(root: Root) -> Iterator[Suite]:
@@ -36,10 +47,10 @@ def suite(root: Root) -> Iterator[Suite]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             made.told.append((self.path, body.decode()))
-            self._say(b"")
+            self._say(b"", 202 if self.path.endswith("/ssf-push") else 200)  # RFC 8935 wants its own status
 
-        def _say(self, body: bytes) -> None:
-            self.send_response(200)
+        def _say(self, body: bytes, status: int = 200) -> None:
+            self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
             self.end_headers()

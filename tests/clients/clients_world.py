@@ -127,12 +127,16 @@ class World:
         """`aval demo` leaves its address in its folder, and commands compare it with their settings."""
         (self.town.folder / "demo.lock").write_text(f"{self.gateway}\n\n")
 
+    def _front(self) -> contextlib.AbstractContextManager[None]:
+        """What ends TLS, where the gateway does not itself."""
+        if self.town.tls_port in (0, self.town.ports["gateway"]):
+            return contextlib.nullcontext()
+        return tls_in_front(self.town.tls_port, self.town.ports["gateway"], self.root.gives("gateway"))
+
     @contextlib.contextmanager
     def serving(self) -> Iterator["World"]:
         with contextlib.ExitStack() as stack:
-            if self.town.tls_port not in (0, self.town.ports["gateway"]):
-                certificate = self.root.gives("gateway")
-                stack.enter_context(tls_in_front(self.town.tls_port, self.town.ports["gateway"], certificate))
+            stack.enter_context(self._front())
             stack.callback(demo_setup.stop, self.town)
             self._tells_commands()
             self._start()

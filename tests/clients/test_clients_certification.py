@@ -172,9 +172,11 @@ def test_requests_and_answers_are_signed(run: Run, plays: Plays) -> None:
     assert seen["unsigned"]["error"] == "invalid_request"
 
 
-def test_a_person_is_asked_who_is_not_there(run: Run, alice: Robot) -> None:
-    """CIBA by FAPI's rules: a signed request, a client assertion, tokens bound to a certificate."""
-    app, told = run.app("ciba"), run.told("ciba")
+@pytest.mark.parametrize("plan", ["ciba", "ciba-ping"])
+def test_a_person_is_asked_who_is_not_there(run: Run, alice: Robot, plan: str) -> None:
+    """CIBA by FAPI's rules: a signed request, a client assertion, tokens bound to a certificate; by ping, the suite is
+    told at its own address that there is an answer."""
+    app, told = run.app(plan), run.told(plan)
     here, hint = run.world.gateway, told["client"]["hint_value"]
 
     def signed(**more: Any) -> str:
@@ -188,13 +190,16 @@ def test_a_person_is_asked_who_is_not_there(run: Run, alice: Robot) -> None:
         shown = {"client_assertion_type": kind, "client_assertion": signed(sub=app.client_id)}
         return httpx2.post(f"{run.world.mtls}{path}", data={**shown, **form}, verify=run.shows(app))
 
-    asked = {"scope": told["client"]["scope"], "login_hint": hint}
+    asked = {"scope": told["client"]["scope"], "login_hint": hint, "client_notification_token": secrets.token_hex()}
     assert posted("/bc-authorize", **asked).json()["error"] == "invalid_request"  # it registered to sign
     begun = posted("/bc-authorize", request=signed(**asked))
     assert begun.status_code == 200, begun.text
     polling = {"grant_type": "urn:openid:params:grant-type:ciba", "auth_req_id": begun.json()["auth_req_id"]}
     assert posted("/token", **polling).json()["error"] == "authorization_pending"
     alice.visits(f"inbox:{hint}")
+    if plan == "ciba-ping":
+        said = run.suite.hears("/test/a/aval-ciba-ping/ciba-notification-endpoint")
+        assert json.loads(said) == {"auth_req_id": begun.json()["auth_req_id"]}
     time.sleep(begun.json()["interval"] + 0.5)
     tokens = posted("/token", **polling).json()
     headers = {"authorization": f"Bearer {tokens['access_token']}"}
@@ -229,10 +234,31 @@ def test_the_suite_is_told_that_she_signed_out(run: Run) -> None:
     page = person.visitor.get(f"{run.world.gateway}/sharings")
     person.visitor.submit(page, page.form("/sign-out"))
     person.visitor._client.close()
-    deadline = time.monotonic() + 20
-    while not run.suite.told and time.monotonic() < deadline:
-        time.sleep(0.1)
-    [(path, body)] = run.suite.told
-    assert path == "/test/a/aval-backchannel-logout/backchannel_logout"
+    body = run.suite.hears("/test/a/aval-backchannel-logout/backchannel_logout")
     said = claims(body.removeprefix("logout_token="))
     assert (said["sub"], said["sid"]) == (seen["claims"]["sub"], seen["claims"]["sid"])
+
+
+@pytest.mark.parametrize("delivery", ["poll", "push"])
+def test_a_stream_of_events_is_made_and_shows_that_it_works(run: Run, delivery: str) -> None:
+    told = run.told(f"signals-{delivery}")
+    app, there, trust = run.app(f"signals-{delivery}"), told["ssf"]["transmitter"]["issuer"], run.world.trust
+    asked = {"grant_type": "client_credentials", "scope": told["client"]["scope"]}
+    assert app.secret
+    given = httpx2.post(f"{there}/token", data=asked, auth=(app.client_id, app.secret), verify=trust).json()
+    told_of = httpx2.get(f"{there}/.well-known/ssf-configuration", verify=trust).json()
+    path, shown = f"/test/a/aval-signals-{delivery}/ssf-push", {"authorization": f"Bearer {given['access_token']}"}
+    pushed = {"method": "urn:ietf:rfc:8935", "endpoint_url": f"{run.suite.url}{path}"}
+    wanted = {"delivery": pushed} if delivery == "push" else {}
+    made = httpx2.post(told_of["configuration_endpoint"], json=wanted, headers=shown, verify=trust)
+    assert made.status_code == 201 and made.json()["aud"] == told["ssf"]["stream"]["audience"], made.text
+    wants = {"stream_id": made.json()["stream_id"], "state": "seen"}
+    asks = httpx2.post(told_of["verification_endpoint"], json=wants, headers=shown, verify=trust)
+    assert asks.status_code == 204, asks.text
+    if delivery == "push":
+        event = run.suite.hears(path)
+    else:
+        polled = httpx2.post(made.json()["delivery"]["endpoint_url"], json={}, headers=shown, verify=trust)
+        [event] = polled.json()["sets"].values()
+    [said] = claims(event)["events"].values()
+    assert said == {"state": "seen"} and claims(event)["aud"] == app.client_id

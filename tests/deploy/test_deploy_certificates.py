@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from deploy_files import DEPLOY, loaded
-from deploy_nginx import HOST, Front, needs_nginx, running
 
 from gateway.ground.http.client_certificates import SCOPE, client_certificate, thumbprint
 from gateway.ground.http.guard import Guarded
 from gateway.settings import Settings, contradictions
 from tests.ports import free_port
+from tests.worlds.nginx import HOST, Front, needs_nginx, running
 from tests.worlds.tls import (
     Authority,
     Files,

@@ -10,11 +10,11 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from deploy_nginx import CONFIG, HOST, NGINX, Front, certificate, here, needs_nginx, running
 
 from gateway.ground.http import guard, listener
 from gateway.settings import Settings
 from tests.ports import free_port
+from tests.worlds.nginx import CONFIG, HOST, NGINX, Front, certificate, here, needs_nginx, running
 
 
 class Behind(BaseHTTPRequestHandler):

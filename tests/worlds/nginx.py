@@ -17,14 +17,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from deploy_files import DEPLOY
 
 from tests.ports import free_port
 
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-CONFIG = (DEPLOY / "nginx.conf").read_text()
+ROOT = Path(__file__).parents[2]
+# As installed, or as `make nginx` has unpacked it.
+_PLACES = ("/usr/sbin", str(ROOT / ".venv" / "nginx" / "usr" / "sbin"))
+NGINX = shutil.which("nginx") or shutil.which("nginx", path=":".join(_PLACES))
+CONFIG = (ROOT / "examples" / "deploy" / "nginx.conf").read_text()
 HOST = "consent.example.org"
-needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not here")
+needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is missing: make nginx (needs apt-get)")
 
 
 def certificate(folder: Path) -> None:
@@ -40,9 +42,11 @@ def certificate(folder: Path) -> None:
     (folder / "tls-key").write_bytes(pem)
 
 
-def here(folder: Path, gateway: int, tls: int, plain: int, mutual: int = 0, ca: Path | None = None) -> Path:
-    """The file with this machine's ports and folders in place of those of the containers."""
-    text = CONFIG.replace("/tmp/", f"{folder}/").replace("/run/secrets/", f"{folder}/")
+def here(
+    folder: Path, gateway: int, tls: int, plain: int, mutual: int = 0, ca: Path | None = None, host: str = HOST
+) -> Path:
+    """The file with this machine's name, ports and folders in place of those of the containers."""
+    text = CONFIG.replace("/tmp/", f"{folder}/").replace("/run/secrets/", f"{folder}/").replace(HOST, host)
     text = text.replace("/dev/stdout", f"{folder}/log")
     mutual = mutual or free_port()
     text = text.replace("listen 8444", f"listen 127.0.0.1:{mutual}").replace("$host:8444", f"$host:{mutual}")
@@ -55,6 +59,8 @@ def here(folder: Path, gateway: int, tls: int, plain: int, mutual: int = 0, ca: 
         .replace("8443", f"127.0.0.1:{tls}")
         .replace("8080", f"127.0.0.1:{plain}")
     )
+    if host != HOST:  # whose address has a port, which callers name
+        text = text.replace("Host $host;", f"Host $host:{tls};")
     file = folder / "nginx.conf"
     file.write_text("daemon off;\n" + text.replace("worker_processes auto", "worker_processes 1"))
     return file
@@ -81,21 +87,28 @@ class Front:
 @contextlib.contextmanager
 def running(folder: Path, behind: int, ca: Path | None = None) -> Iterator[Front]:
     """`behind`: the port of what stands in the gateway's place. `ca`: whose client certificates nginx verifies."""
-    assert NGINX
-    folder.chmod(0o755)
     certificate(folder)
     made = Front(folder, free_port(), free_port(), free_port())
-    file = here(folder, behind, made.tls, made.plain, made.mutual, ca)
-    process = subprocess.Popen([NGINX, "-p", str(folder), "-c", str(file)], stderr=subprocess.DEVNULL)
+    with started(made, behind, ca):
+        yield made
+
+
+@contextlib.contextmanager
+def started(front: Front, behind: int, ca: Path | None = None, host: str = HOST) -> Iterator[None]:
+    """The same with ports and a certificate of the caller's: tls-certificate and tls-key in the folder."""
+    assert NGINX
+    front.folder.chmod(0o755)
+    file = here(front.folder, behind, front.tls, front.plain, front.mutual, ca, host)
+    process = subprocess.Popen([NGINX, "-p", str(front.folder), "-c", str(file)], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
-            socket.create_connection(("127.0.0.1", made.tls), 1).close()
+            socket.create_connection(("127.0.0.1", front.tls), 1).close()
             break
         except OSError:
             time.sleep(0.05)
     try:
-        yield made
+        yield
     finally:
         process.terminate()
         process.wait(10)
