@@ -20,6 +20,5 @@ has to be kept or cleaned up.
     openid, scopes   scopes and claims as details             id_tokens, hints  who signed in, signed; coming back
     logout, logout_pages   who signed out; because an app asks   subjects, spending   its sub for a person; used once
     registering, reading   apps that register themselves      server, adapter   Authlib, untyped
-    narrowing, telling   a token for less; what one is worth  api, protocol, tabled, metadata   the doors; as tables
-    plain_calls  the plain yes to servers, without a thread
+    narrowing, telling, plain_calls   for less; what one is worth; at once   api, protocol, tabled, metadata   the doors
 """

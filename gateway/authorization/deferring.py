@@ -95,10 +95,11 @@ def redeem(call: EndpointCall, row: AuthorizationRequest) -> None:
 
 
 def _standing(call: EndpointCall) -> GrantedFamily | None:
-    """What the refresh token stands on. None: nothing that could be widened; the grant itself says what is wrong."""
+    """What the refresh token stands on. None: nothing that could be widened, or it was spent before; the grant itself
+    says what is wrong, and notices that it comes again."""
     ctx = call.ctx
     row = families.find_refresh(ctx.session, call.form.get("refresh_token", ""))
-    if row is None or row.client_id != call.client.client_id or row.expires_at <= ctx.now:
+    if row is None or row.client_id != call.client.client_id or row.expires_at <= ctx.now or row.spent_at is not None:
         return None
     family = ctx.session.get_one(TokenFamily, row.family_id)
     ctx.house.log.turn(ctx.session, family.person_id)

@@ -357,6 +357,15 @@ def test_a_public_app_asks_for_a_surer_sign_in_at_the_authorization_endpoint(wor
     assert error(world.refresh(tokens["refresh_token"], "meter", **form)) == "unauthorized_client"
 
 
+@pytest.mark.parametrize("asked", [{"acr_values": TWO}, {"max_age": "1"}])
+def test_a_spent_refresh_token_ends_all_whatever_it_asks_for(world, asked):
+    old = world.tokens("meter")["refresh_token"]
+    new = world.refresh(old, "meter").json()["refresh_token"]
+    world.clock.passes(seconds=60)
+    assert error(world.refresh(old, "meter", **asked)) == "invalid_grant"
+    assert error(world.refresh(new, "meter")) == "invalid_grant"
+
+
 def test_mallory_cannot_confirm_for_alice(agent):
     told = deferred(agent, agent.tokens("agent"), **SURER)
     assert agent.browser("mallory", ("pwd", "otp")).get(f"/requests/{consents(agent)[-1]}").status_code == 404
