@@ -8,6 +8,7 @@ from gateway.authorization import scopes as scoped
 from gateway.authorization.assertions import ALGORITHMS
 from gateway.authorization.parameters import PARAMETERS
 from gateway.authorization.protocol import Protocol
+from gateway.ground.keys import dpop
 from gateway.house import House
 from gateway.organisations.views import OrganisationView
 from gateway.settings import LANGUAGES, Settings
@@ -74,6 +75,8 @@ def resource(house: House, organisation: OrganisationView) -> dict[str, Any]:
         "scopes_supported": [rules.DATA, *scoped.names_at(house.catalogue, organisation)],
         "bearer_methods_supported": ["header"],
         "authorization_details_types_supported": [rules.TYPE],
+        "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
+        **({"tls_client_certificate_bound_access_tokens": True} if settings.mtls_public_url else {}),
         "resource_name": organisation.name[settings.default_language],
         **{f"resource_name#{language}": organisation.name[language] for language in LANGUAGES},
     }
