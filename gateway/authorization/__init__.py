@@ -4,9 +4,8 @@ It owns pushed requests, codes, token families and refresh tokens, and the one d
 `/authorize`. It does not decide what may be shared: terms and life cycle are the consent
 room's, and what a token says is read from the terms when the token is made.
 
-The one invariant: token → family → consent. A token is valid only while its family and its
-consent are. Ending one of these two rows ends every token below it, so no list of tokens
-has to be kept or cleaned up.
+The one invariant: token → family → consent. A token is valid only while its family and its consent are. Ending one
+of these two rows ends every token below it, so no list of tokens has to be kept or cleaned up.
 
     endpoints    each endpoint's steps, in their order        steps, calls      the steps; what they hand on
     parameters   what each endpoint takes, once each          checks, details   what each parameter must be
@@ -21,5 +20,5 @@ has to be kept or cleaned up.
     logout, logout_pages   who signed out; because an app asks   subjects, spending   its sub for a person; used once
     registering, reading   apps that register themselves      server, adapter   Authlib, untyped
     narrowing, telling   a token for less; what one is worth  api, protocol, tabled, metadata   the doors; as tables
-    plain_calls  the plain yes to servers, without a thread
+    plain_calls  the plain yes to servers, without a thread   smart   what clients of SMART on FHIR look for
 """

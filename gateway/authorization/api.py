@@ -87,6 +87,11 @@ def openid_metadata(protocol: Protocol, ctx: Context) -> Response:
     return server_metadata(protocol, ctx)
 
 
+def details_types(ctx: Context) -> Response:
+    """The types of `authorization_details` that there are, each with the JSON schema of its objects."""
+    return answers.json(metadata.details_types(ctx.house.settings, ctx.house.catalogue), headers=PUBLIC)
+
+
 def resource_metadata(ctx: Context) -> Response:
     """What is to be known of one organisation's data addresses (RFC 9728). 404 for an unknown organisation."""
     organisation = views.view(ctx.session, ctx.path["organisation"])
@@ -113,6 +118,7 @@ def doors(protocol: Protocol, facts: Facts) -> list[Door]:
         Door(JWKS.path, jwks, ("GET",), "api", "none", name="jwks"),
         Door(about[0], partial(server_metadata, protocol), ("GET",), "api", name="server_metadata"),
         Door(about[1], partial(openid_metadata, protocol), ("GET",), "api", name="openid_metadata"),
+        Door(metadata.DETAILS_TYPES, details_types, ("GET",), "api", "none", name="details_types"),
         Door(launch, partial(smart_configuration, protocol), ("GET",), "api", name="smart_configuration"),
         Door(resource, resource_metadata, ("GET",), "api", name="resource_metadata"),
     ]

@@ -177,6 +177,13 @@ def test_refreshing_may_not_widen_the_scope(plain):
     assert plain.refresh(body["refresh_token"], "plain", scope="energy:usage").json()["scope"] == "energy:usage"
 
 
+def test_the_schema_of_details_stands_where_a_client_can_read_it(world):
+    said = world.browser().get("/.well-known/oauth-authorization-server").json()
+    told = world.browser().get(said["authorization_details_types_metadata_endpoint"].removeprefix(ISSUER)).json()
+    assert list(told) == said["authorization_details_types_supported"] == ["data_access"]
+    assert told["data_access"]["schema"]["properties"]["type"] == {"const": "data_access"}
+
+
 def test_the_metadata_lists_them(plain):
     declared(plain, "city-energy", OWN)
     said = plain.browser().get("/.well-known/oauth-authorization-server").json()["scopes_supported"]

@@ -91,7 +91,9 @@ def test_a_smart_client_launches_by_itself_and_reads_what_was_agreed(alice: Resi
     assert set(tokens["scope"].split()) == set(known.split())
     patient = client.reads(f"{iss}/Patient/{tokens['patient']}", tokens)
     assert patient.status_code == 200 and patient.json()["id"] == tokens["patient"], patient.text
-    assert client.reads(f"{iss}/Coverage?beneficiary={tokens['patient']}", tokens).json()["entry"]
+    for name in ("patient", "beneficiary"):  # R4 has both for cover
+        assert client.reads(f"{iss}/Coverage?{name}={tokens['patient']}", tokens).json()["entry"]
+    assert client.reads(f"{iss}/Coverage?patient=Patient/somebody-else", tokens).status_code == 403
     refused = client.reads(f"{iss}/ExplanationOfBenefit?patient={tokens['patient']}", tokens)
     assert refused.status_code == 403, refused.text
     assert said(refused)["scope"] == "patient/ExplanationOfBenefit.read patient/ExplanationOfBenefit.rs"
