@@ -35,6 +35,7 @@ from gateway.authorization import (
     logout,
     logout_pages,
     registering,
+    smart,
     unclaimed,
 )
 from gateway.authorization import pages as authorization_pages
@@ -240,7 +241,7 @@ class Application:
 
     def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path: str = scope["path"]
-        if path.startswith("/data/"):
+        if path.startswith("/data/") and not path.endswith(smart.CONFIGURATION):
             return self.data_plane(scope, receive, send)
         door = self._plain_calls if self._plain_calls.takes(path) else self._doors
         return door(scope, receive, send)

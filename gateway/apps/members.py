@@ -85,6 +85,8 @@ def document(members: Mapping[str, Any], client_id: str, offered: Registrable) -
         said["scope"] = " ".join(one for one in dict.fromkeys(sent["scope"].split()) if one in offered.scopes)
         if not said["scope"]:
             del said["scope"]
+    if not sent.get("scope"):
+        said |= _default_scope(sent, offered)
     said.setdefault("purposes", _purposes(said.get("scope"), offered))
     faults = [*_wrong_members(sent, said, offered), *declare.check(said, SELF_FORM)]
     if faults:
@@ -129,6 +131,20 @@ def _names(sent: Mapping[str, Any]) -> dict[str, Any]:
         host = _host(uris[0]) if isinstance(uris, list) and uris else ""
         plain = next((sent[one] for one in sent if one.startswith("client_name#")), host[:NAME_LENGTH] or "App")
     return {language: sent.get(f"client_name#{language}", plain) for language in LANGUAGES}
+
+
+def _default_scope(sent: Mapping[str, Any], offered: Registrable) -> dict[str, str]:
+    """All scopes that stand for data here, of an app that tells none (RFC 7591 §2): of the purposes that it tells, if
+    any. An app that tells its data writes out what it asks for, and needs no scope."""
+    told = sent.get("purposes")
+    if "data" in sent:
+        return {}
+    fits = [
+        name
+        for name, purposes in offered.scopes.items()
+        if any(not isinstance(told, list) or one in told for one in purposes)
+    ]
+    return {"scope": " ".join(fits)} if fits else {}
 
 
 def _purposes(scope: object, offered: Registrable) -> list[str]:

@@ -6,7 +6,7 @@ from functools import partial
 from starlette.responses import Response
 
 from gateway.apps import origins
-from gateway.authorization import metadata
+from gateway.authorization import metadata, smart
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.endpoints import JWKS
 from gateway.authorization.protocol import Endpoint, Protocol, refusal
@@ -87,6 +87,11 @@ def openid_metadata(protocol: Protocol, ctx: Context) -> Response:
     return server_metadata(protocol, ctx)
 
 
+def details_types(ctx: Context) -> Response:
+    """The types of `authorization_details` that there are, each with the JSON schema of its objects."""
+    return answers.json(metadata.details_types(ctx.house.settings, ctx.house.catalogue), headers=PUBLIC)
+
+
 def resource_metadata(ctx: Context) -> Response:
     """What is to be known of one organisation's data addresses (RFC 9728). 404 for an unknown organisation."""
     organisation = views.view(ctx.session, ctx.path["organisation"])
@@ -95,13 +100,25 @@ def resource_metadata(ctx: Context) -> Response:
     return answers.json(metadata.resource(ctx.house, organisation), headers=PUBLIC)
 
 
+def smart_configuration(protocol: Protocol, ctx: Context) -> Response:
+    """Where a SMART client that knows a FHIR base finds this server (App Launch §7). 404 where there is none."""
+    organisation = views.view(ctx.session, ctx.path["organisation"])
+    if organisation is None or f"/{ctx.path['base']}" != smart.base(organisation, ctx.house):
+        raise NotFound("FHIR base")
+    server = metadata.server(ctx.house, protocol, [])
+    return answers.json(smart.configuration(ctx.house.catalogue, server, organisation), headers=PUBLIC)
+
+
 def doors(protocol: Protocol, facts: Facts) -> list[Door]:
     about = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
     resource = "/.well-known/oauth-protected-resource/data/{organisation}"
+    launch = "/data/{organisation}/{base:path}" + smart.CONFIGURATION
     return [
         *(door for one in protocol.endpoints if one.steps for door in _doors(one, protocol, facts)),
         Door(JWKS.path, jwks, ("GET",), "api", "none", name="jwks"),
         Door(about[0], partial(server_metadata, protocol), ("GET",), "api", name="server_metadata"),
         Door(about[1], partial(openid_metadata, protocol), ("GET",), "api", name="openid_metadata"),
+        Door(metadata.DETAILS_TYPES, details_types, ("GET",), "api", "none", name="details_types"),
+        Door(launch, partial(smart_configuration, protocol), ("GET",), "api", name="smart_configuration"),
         Door(resource, resource_metadata, ("GET",), "api", name="resource_metadata"),
     ]

@@ -16,6 +16,7 @@ from gateway.apps.views import view
 from gateway.authorization import details, hints, openid, rules
 from gateway.authorization import scopes as scoped
 from gateway.authorization.rules import Refused
+from gateway.catalogue.scopes import TAKEN
 from gateway.catalogue.sign_ins import ACRS
 from gateway.consent import amending, deciding, granting
 from gateway.consent.asking import may_ask
@@ -84,8 +85,15 @@ def response_mode(value: str, asking: Asking) -> str:
 
 
 def scope(value: str, asking: Asking) -> str:
-    """The scopes asked for, each once. `data_access` stands for the authorization_details, and is there with them."""
-    asked = dict.fromkeys(value.split())
+    """The scopes asked for, each once. `data_access` stands for the authorization_details, and is there with them.
+
+    Names that mean nothing here are left out (RFC 6749 §3.3, OpenID Connect Core §3.1.2.1), unless no other is left;
+    the token response says which are granted."""
+    plain = scoped.names(asking.house.catalogue, directory(asking.session).values())
+    known = {rules.DATA, rules.OFFLINE, *rules.CLIENT_SCOPES, *openid.SCOPES, *plain, *asking.client.scopes}
+    asked = {name: None for name in value.split() if name in known}
+    if value.split() and not asked:
+        raise Refused("invalid_scope")
     if asked.keys() - {rules.DATA, rules.OFFLINE, *asking.client.scopes}:
         raise Refused("invalid_scope")
     if openid.OPENID in asked and SIGN_IN not in asking.house.catalogue.datasets:
@@ -96,6 +104,21 @@ def scope(value: str, asking: Asking) -> str:
     elif rules.DATA in asked:
         del asked[rules.DATA]
     return " ".join(asked)
+
+
+def standing_scope(scope: str, asking: Asking) -> str:
+    """Of the scopes of a valid request those that stand for something at the places that it names. What is left out
+    is told by the token response (RFC 6749 §3.3)."""
+    if not set(scope.split()) - TAKEN:
+        return scope
+    kept = TAKEN | _meant(asking).names
+    return " ".join(name for name in scope.split() if name in kept)
+
+
+def _meant(asking: Asking) -> scoped.Meant:
+    house, sent = asking.house, asking.sent
+    places, named = everyone(asking.session, house), sent.get("resource", "").split()
+    return scoped.meant(sent.get("scope", "").split(), named, places, house.catalogue, house.settings.public_url)
 
 
 def claims(value: str, asking: Asking) -> str:
@@ -222,15 +245,15 @@ def may_change(asking: Asking, ask: Ask, action: str, grant: str) -> None:
         raise refused_details(error) from None
 
 
-def refused_details(error: InvalidDetails) -> Refused:
-    """RFC 9396 §5."""
+def refused_details(fault: InvalidDetails, error: str = "invalid_authorization_details") -> Refused:
+    """RFC 9396 §5. `error`: another one, for who sent no details."""
     return Refused(
-        "invalid_authorization_details",
-        f"{error.why}.",
-        why=error.why,
-        term=error.term,
-        asked=error.asked,
-        allowed=error.allowed,
+        error,
+        f"{fault.why}.",
+        why=fault.why,
+        term=fault.term,
+        asked=fault.asked,
+        allowed=fault.allowed,
     )
 
 
@@ -239,17 +262,19 @@ def authorization_details(value: str, asking: Asking) -> Ask:
     house, known, app = asking.house, everyone(asking.session, asking.house), view(asking.app)
     settings = house.settings
     scopes, wanted = asking.sent.get("scope", "").split(), openid.claims_asked(asking.sent.get("claims", ""))
-    named = asking.sent.get("resource", "").split()
-    meant = scoped.meant(scopes, named, known, house.catalogue, settings.public_url)
+    meant = _meant(asking)
     if not value and not meant.rows and openid.OPENID not in scopes:
+        if set(scopes) - TAKEN:
+            raise Refused("invalid_scope", "These scopes stand for no data there.")
         raise Refused("invalid_request", "authorization_details is missing, and no scope stands for data.")
+    scoped.check_one_purpose(meant)
     try:
         rows = [*(details.parse(value) if value else []), *meant.rows]
         rows = [*rows, *openid.details(scopes, wanted, rows, house.catalogue, settings.public_url)]
         app = scoped.registered(app, meant)
         ask = validate(rows, app, known, house.catalogue, settings.public_url, house.clock())
     except InvalidDetails as error:
-        raise refused_details(error) from None
+        raise refused_details(error, "invalid_authorization_details" if value else "invalid_scope") from None
     decision = may_ask(house.policies, app, ask, {name: facts.active for name, facts in known.items()})
     if not decision.permitted:
         raise Refused("unauthorized_client", "A policy forbids this request.", reason=decision.reason)

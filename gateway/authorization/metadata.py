@@ -8,9 +8,13 @@ from gateway.authorization import scopes as scoped
 from gateway.authorization.assertions import ALGORITHMS
 from gateway.authorization.parameters import PARAMETERS
 from gateway.authorization.protocol import Protocol
+from gateway.catalogue import Catalogue
+from gateway.ground.keys import dpop
 from gateway.house import House
 from gateway.organisations.views import OrganisationView
 from gateway.settings import LANGUAGES, Settings
+
+DETAILS_TYPES = "/authorization-details-types"
 
 
 def server(house: House, protocol: Protocol, organisations: list[OrganisationView]) -> dict[str, Any]:
@@ -38,6 +42,7 @@ def server(house: House, protocol: Protocol, organisations: list[OrganisationVie
         # Front-channel logout and session management need cookies in frames of other sites: not offered, and not named.
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
+        "authorization_details_types_metadata_endpoint": settings.public_url + DETAILS_TYPES,
         "protected_resources": [resource_url(settings, one.id) for one in organisations],
     }
     hidden = () if settings.mtls_public_url else BY_CERTIFICATE
@@ -66,6 +71,16 @@ def server(house: House, protocol: Protocol, organisations: list[OrganisationVie
     return said
 
 
+def details_types(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
+    """What stands in `authorization_details` here, with its schema (draft-ietf-oauth-rar-metadata-remediation-00)."""
+    told = {
+        "description": catalogue.schema["description"],
+        "documentation_uri": f"{settings.public_url}/docs/reference",
+        "schema": catalogue.schema,
+    }
+    return {rules.TYPE: told}
+
+
 def resource(house: House, organisation: OrganisationView) -> dict[str, Any]:
     settings = house.settings
     return {
@@ -74,6 +89,8 @@ def resource(house: House, organisation: OrganisationView) -> dict[str, Any]:
         "scopes_supported": [rules.DATA, *scoped.names_at(house.catalogue, organisation)],
         "bearer_methods_supported": ["header"],
         "authorization_details_types_supported": [rules.TYPE],
+        "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
+        **({"tls_client_certificate_bound_access_tokens": True} if settings.mtls_public_url else {}),
         "resource_name": organisation.name[settings.default_language],
         **{f"resource_name#{language}": organisation.name[language] for language in LANGUAGES},
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from gateway.authorization import checks, rules
+from gateway.authorization import checks, rules, smart
 from gateway.authorization.assertions import ALGORITHMS
 from gateway.authorization.checks import Asking
 from gateway.authorization.rules import Refused
@@ -130,6 +130,7 @@ PARAMETERS = (
     Parameter("post_logout_redirect_uri", (END_SESSION,)),
     Parameter("cdr_arrangement_id", (ARRANGEMENT_END,)),
 )
+AUDIENCE = "aud"  # of SMART clients: a `resource` by another name. In a signed request it is who the request is for
 _NAMES = frozenset(parameter.name for parameter in PARAMETERS)
 _MANY = frozenset(parameter.name for parameter in PARAMETERS if parameter.many)
 
@@ -148,7 +149,11 @@ def given(ctx: Context, endpoint: str, sent: Mapping[str, Sequence[str]]) -> dic
         raise Refused("invalid_request", "A parameter is given twice.")
     if any(" " in value for name in _MANY & known_here for value in sent.get(name, ())):
         raise Refused("invalid_target")
-    return known(endpoint, {name: " ".join(filter(None, values)) for name, values in sent.items()})
+    found = known(endpoint, {name: " ".join(filter(None, values)) for name, values in sent.items()})
+    named = [smart.audience(one, ctx.house.settings.public_url) for one in sent.get(AUDIENCE, ()) if one]
+    if named and endpoint in _ASKING:
+        found["resource"] = " ".join([*found.get("resource", "").split(), *named])
+    return found
 
 
 def known(endpoint: str, sent: Mapping[str, str]) -> dict[str, str]:

@@ -80,6 +80,7 @@ def check(session: Session, house: House, app: App, endpoint: str, sent: Mapping
     if found["grant_id"]:
         ask, action = found["authorization_details"], found["grant_management_action"]
         checks.may_change(asking, ask, action, found["grant_id"])
+    found["scope"] = checks.standing_scope(found["scope"], asking)
     named = {name: found[name] for name in Checked.__slots__ if name in found}
     return Checked(client_id=app.client_id, ask=found["authorization_details"], **named)
 

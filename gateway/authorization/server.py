@@ -32,6 +32,7 @@ from gateway.authorization import (
     openid,
     polling,
     requests,
+    smart,
     telling,
     tokens,
 )
@@ -49,6 +50,7 @@ from gateway.ground.keys.jose import encoded
 from gateway.ground.store import row_of
 from gateway.ground.web import answers
 from gateway.ground.web.context import Context
+from gateway.organisations.views import everyone
 
 # Authlib's debug messages contain whole token responses, with their secrets.
 logging.getLogger("authlib").setLevel(logging.INFO)
@@ -104,6 +106,7 @@ class Server(AuthorizationServer):
             raise InvalidGrantError()
         if user.refresh_token is not None:
             body["refresh_token"] = user.refresh_token
+        body |= smart.context(house.catalogue, everyone(self.ctx.session, house), left.terms, carried.scope, audience)
         if openid.OPENID in carried.scope.split():
             body["id_token"] = id_tokens.issue(self.ctx, call, left, user.nonce)
         return body

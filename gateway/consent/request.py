@@ -27,7 +27,7 @@ from gateway.ground.calendar.durations import parse as parse_duration
 
 REMEMBERED = 10_000  # hashes at most
 _MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")  # what is told back of a name that an app sent
-_PER_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 365.2425 / 12, "year": 365.2425}
+PER_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 365.2425 / 12, "year": 365.2425}
 
 
 class InvalidDetails(Exception):
@@ -324,7 +324,7 @@ def _frequency_within(frequency: dict[str, Any], caps: Sequence[tuple[int, str]]
     """Refuse a frequency above a cap, scaled up where the app's window is longer than the cap's. The caps still apply
     to the calls themselves."""
     for times, per in caps:
-        longer = max(1.0, _PER_DAYS[frequency["per"]] / _PER_DAYS[per])
+        longer = max(1.0, PER_DAYS[frequency["per"]] / PER_DAYS[per])
         if frequency["times"] > times * longer:
             raise InvalidDetails(
                 f"above {whose} cap",

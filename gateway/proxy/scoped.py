@@ -83,9 +83,13 @@ def _plans(view: OrganisationView, house: House) -> tuple[Plan, ...]:
 
 
 def _covering(scopes: Iterable[Scope], organisation: str, datasets: frozenset[str]) -> set[str]:
-    return {
-        scope.name
+    """Of scopes that give the same of these those that give the least besides: nobody is asked for more than needed."""
+    meant = {
+        scope.name: frozenset(data.dataset for data in scope.data if data.organisation in ("", organisation))
         for scope in scopes
-        for data in scope.data
-        if data.dataset in datasets and data.organisation in ("", organisation)
+    }
+    return {
+        name
+        for name, all_ in meant.items()
+        if all_ & datasets and not any(other < all_ and other & datasets == all_ & datasets for other in meant.values())
     }

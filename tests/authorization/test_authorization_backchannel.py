@@ -262,7 +262,8 @@ def test_who_did_not_register_for_it(till):
     [
         ({"scope": "email"}, "invalid_scope"),
         ({"scope": None}, "invalid_scope"),
-        ({"scope": "openid nonsense"}, "invalid_scope"),
+        ({"scope": "nonsense"}, "invalid_scope"),
+        ({"scope": "openid energy:usage"}, "invalid_scope"),
         ({"requested_expiry": "0"}, "invalid_request"),
         ({"requested_expiry": "-5"}, "invalid_request"),
         ({"requested_expiry": "soon"}, "invalid_request"),

@@ -352,7 +352,8 @@ def test_a_purpose_that_does_not_cover_her_name_does_not_give_it(world):
 def test_scopes_that_were_not_registered(world, site):
     assert error(world.push("meter", scope="openid"), 400) == "invalid_scope"
     assert error(world.push("meter", [usage()], scope="data_access email"), 400) == "invalid_scope"
-    assert "error=invalid_scope" in login_address(site, scope="openid admin")
+    assert "error=invalid_scope" in login_address(site, scope="admin")
+    assert "error=invalid_scope" in login_address(site, scope="openid energy:usage")
 
 
 def login_address(world, **changes):

@@ -69,7 +69,6 @@ def test_an_app_that_registers_is_told_all_that_was_accepted_and_signs_people_in
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "application_type": "web",
-        "scope": "openid profile email",
         "subject_type": "pairwise",
         "profile": "oidc",
         "id_token_signed_response_alg": "RS256",
@@ -111,7 +110,20 @@ def test_a_client_that_knows_no_purposes_asks_by_the_scope_that_it_registered(sh
 def test_purposes_that_are_not_told_are_those_of_the_scopes(shop, scope, purposes):
     assert registered(shop, scope=scope)["purposes"] == purposes
     assert registered(shop, scope=scope, purposes=["energy-advice"])["purposes"] == ["energy-advice"]
-    assert registered(shop)["purposes"] == ["sign-in"]
+
+
+def test_who_tells_no_scope_may_ask_for_all_that_stand_for_data_here(shop):
+    said = registered(shop)
+    assert {"openid", "profile", "email", "bank:balances", "energy:usage"} <= set(said["scope"].split())
+    assert set(said["purposes"]) >= {"sign-in", "household-budget", "energy-advice"}
+    asked = shop.request(said["client_id"], authorization_details=None, scope="energy:usage",
+                         resource=f"{ISSUER}/data/city-energy", redirect_uri=PLAIN["redirect_uris"][0])  # fmt: skip
+    assert shop.post("/par", asked, said["client_id"]).status_code == 201
+
+
+def test_of_the_purposes_that_it_tells_where_it_tells_any(shop):
+    assert registered(shop, purposes=["energy-advice"])["scope"] == "energy:usage"
+    assert registered(shop, purposes=["sign-in"])["scope"] == "openid profile email"
 
 
 def test_nobody_is_verified_by_saying_so(shop):

@@ -167,7 +167,10 @@ def bound(world):
 
 # Names of RFC 8414, of the registry that adds to it and of published standards (Grant Management §7, Consumer Data
 # Standards), as far as this server uses them, or will with logout and registration.
-DRAFT = {"deferred_token_response_supported"}  # draft-ietf-oauth-deferred-token-response-01
+DRAFT = {
+    "deferred_token_response_supported",  # draft-ietf-oauth-deferred-token-response-01
+    "authorization_details_types_metadata_endpoint",  # draft-ietf-oauth-rar-metadata-remediation-00
+}
 REGISTERED = DRAFT | {
     "backchannel_authentication_endpoint", "backchannel_token_delivery_modes_supported",
     "backchannel_authentication_request_signing_alg_values_supported", "backchannel_user_code_parameter_supported",

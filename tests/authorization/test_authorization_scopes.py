@@ -1,8 +1,12 @@
 """Plain scope: an app that knows no authorization_details asks by a name; screen and enforcement are the same."""
 
+import json
+
 import pytest
 from authorization_world import ISSUER, answered, visible
+from sqlmodel import select
 
+from gateway.authorization.tables import AuthorizationRequest
 from gateway.organisations.tables import Organisation
 from tests.tokens import claims
 
@@ -16,7 +20,7 @@ OWN = {
 @pytest.fixture
 def plain(world):
     world.register("plain", purposes=["energy-advice", "household-budget"], data=[],
-                   scope="energy:usage bank:balances patient/Energy.rs")  # fmt: skip
+                   scope="energy:usage bank:balances bank:moves patient/Energy.rs")  # fmt: skip
     return world
 
 
@@ -42,7 +46,7 @@ def declared(world, organisation, *scopes):
     with world.house.store.write() as session:
         row = session.get_one(Organisation, organisation)
         row.declaration = {**row.declaration, "scope": list(scopes)}
-        row.declaration_sha256 = f"{organisation}{len(scopes)}"
+        row.declaration_sha256 = f"{organisation} {json.dumps(scopes)}"
 
 
 def test_a_scope_of_the_policies_at_the_organisation_that_is_named(plain):
@@ -107,19 +111,77 @@ def test_what_was_not_registered_is_refused(plain, world):
     assert error(world.push("meter", scope="energy:usage", resource=ENERGY)) == "invalid_scope"
     world.register("elsewhere", purposes=["household-budget"], data=[], scope="energy:usage")
     told = world.push("elsewhere", "", authorization_details=None, scope="energy:usage", resource=ENERGY).json()
-    assert (told["error"], told["term"]) == ("invalid_authorization_details", "purpose")
+    assert (told["error"], told["term"]) == ("invalid_scope", "purpose")
+
+
+def test_names_that_mean_nothing_here_are_left_out_and_the_answer_says_so(plain):
+    body = tokens(plain, "launch/patient fhirUser energy:usage", resource=ENERGY)
+    assert body["scope"] == claims(body["access_token"])["scope"] == "energy:usage"
+    assert error(request(plain, "launch/patient fhirUser", resource=ENERGY)) == "invalid_scope"
+
+
+def test_a_scope_that_stands_for_nothing_at_the_place_that_is_named_is_left_out(plain):
+    assert tokens(plain, "energy:usage bank:balances", resource=ENERGY)["scope"] == "energy:usage"
+    assert error(request(plain, "bank:balances", resource=ENERGY)) == "invalid_scope"
+
+
+def several(world, scope, *resources):
+    form = world.request("plain", authorization_details=None, scope=scope)
+    return world.post("/par", {**form, "resource": list(resources)}, "plain")
 
 
 def test_two_purposes_are_two_requests(plain):
-    form = plain.request("plain", authorization_details=None, scope="energy:usage bank:balances")
-    answer = plain.post("/par", {**form, "resource": [ENERGY, BANK]}, "plain")
-    assert error(answer) == "invalid_authorization_details"
+    told = several(plain, "energy:usage bank:balances", ENERGY, BANK).json()
+    assert told["error"] == "invalid_scope" and "energy:usage / bank:balances" in told["error_description"]
+
+
+def test_one_client_has_the_scopes_of_two_purposes_by_two_requests(plain):
+    energy, bank = tokens(plain, "energy:usage", resource=ENERGY), tokens(plain, "bank:balances", resource=BANK)
+    assert (energy["scope"], bank["scope"]) == ("energy:usage", "bank:balances")
+    assert plain.refresh(energy["refresh_token"], "plain").status_code == 200
+
+
+def test_of_scopes_that_last_differently_the_shortest_holds_for_all(plain):
+    declared(plain, "city-energy", OWN)
+    body = tokens(plain, "energy:usage patient/Energy.rs", resource=ENERGY)
+    assert body["scope"] == "energy:usage patient/Energy.rs"
+    with plain.session() as session:
+        ask = json.loads(session.exec(select(AuthorizationRequest)).one().ask)
+    assert (ask["valid_for"], ask["retention"]) == ("P3M", "P1M")
+
+
+def test_two_scopes_for_the_same_data_ask_for_what_both_stand_for(plain):
+    wider = {"dataset": "energy.electricity.usage", "fields": ["interval.cost"], "history": "P14M",
+             "frequency": {"times": 2, "per": "day"}}  # fmt: skip
+    declared(plain, "city-energy", {**OWN, "data": [wider]})
+    (detail,) = tokens(plain, "energy:usage patient/Energy.rs", resource=ENERGY)["authorization_details"]
+    assert {"interval.value", "interval.cost"} <= set(detail["fields"])
+    assert detail["period"] == {"history": "P14M", "future": True}
+    assert detail["frequency"] == [{"times": 24, "per": "day"}]
+
+
+def test_a_union_of_scopes_does_not_bring_back_what_she_left_out(plain):
+    """She agreed to one part; the scope asked for again beside another still leaves the other part to her."""
+    more = {**OWN, "id": "bank:moves", "purpose": "household-budget",
+            "data": [{"dataset": "bank.transactions", "history": "P1M"}]}  # fmt: skip
+    declared(plain, "harbour-bank", more)
+    first = tokens(plain, "bank:balances", resource=BANK)
+    assert [one["datatypes"] for one in first["authorization_details"]] == [["bank.accounts"]]
+    again = tokens(plain, "bank:balances bank:moves", resource=BANK)
+    assert [one["datatypes"] for one in again["authorization_details"]] == [["bank.accounts"], ["bank.transactions"]]
 
 
 def test_refreshing_may_not_widen_the_scope(plain):
     body = tokens(plain, "energy:usage", resource=ENERGY)
     assert error(plain.refresh(body["refresh_token"], "plain", scope="energy:usage bank:balances")) == "invalid_scope"
     assert plain.refresh(body["refresh_token"], "plain", scope="energy:usage").json()["scope"] == "energy:usage"
+
+
+def test_the_schema_of_details_stands_where_a_client_can_read_it(world):
+    said = world.browser().get("/.well-known/oauth-authorization-server").json()
+    told = world.browser().get(said["authorization_details_types_metadata_endpoint"].removeprefix(ISSUER)).json()
+    assert list(told) == said["authorization_details_types_supported"] == ["data_access"]
+    assert told["data_access"]["schema"]["properties"]["type"] == {"const": "data_access"}
 
 
 def test_the_metadata_lists_them(plain):

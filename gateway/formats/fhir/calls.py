@@ -119,6 +119,7 @@ def upstream(
     source: Source, operation: str, names: AccountNames, asked: Asked, named: str | None, window: Window
 ) -> Upstream | Denied:
     """The call to the insurer, with the person's id there and a period no wider than the window; or a refusal."""
+    asked = Asked(asked.method, asked.path, _by_one_name(CALLS[operation], asked.query))
     tokens = [value for name, value in asked.query if name == TOKEN]
     if not tokens:
         return _first(source, operation, names, asked, named, window)
@@ -135,6 +136,13 @@ def upstream(
     if period is None:
         return Denied("period", SERVICE_DATE, asked=window_text(own), allowed=window_text(window))
     return _following(source, replace(first, shown=query, period=period, listing=opened.listing), opened.step)
+
+
+def _by_one_name(call: HealthCall, query: Pairs) -> Pairs:
+    """A search for cover names the person as `beneficiary` or as `patient` (R4, Coverage), which are the same here."""
+    if call.person != "beneficiary":
+        return query
+    return tuple((call.person if name == "patient" else name, value) for name, value in query)
 
 
 def _first(

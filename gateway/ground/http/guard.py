@@ -41,6 +41,7 @@ _FORGED = (
 # Fields that nearly every request has and that are not forged: they need not be matched with the pattern above.
 _USUAL = _ONCE | {b"accept", b"accept-encoding", b"accept-language", b"connection", b"user-agent", b"x-request-id"}
 _BODY = frozenset((b"transfer-encoding", b"content-length", b"expect", b"content-encoding"))
+_SMART = b"/.well-known/smart-configuration"  # asked for below a FHIR base, and answered here: never sent on
 # Each path has only one spelling: plain segments, none empty, none that begins or ends with a dot, nothing escaped.
 _PATH_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._~$@:+,=-"
 _VALUE_CHARACTERS = bytes((9, *range(32, 127), *range(128, 256)))
@@ -160,6 +161,7 @@ class _SaidByProxy:
 
 
 def _is_plain(path: bytes) -> bool:
+    path = path.removesuffix(_SMART) if path.startswith(b"/data/") else path
     odd = path.translate(None, _PATH_CHARACTERS) or b"//" in path or b"./" in path or path[-1:] == b"."
     return path[:1] == b"/" and not odd and (b"/." not in path or path.startswith(b"/.well-known/"))
 
