@@ -405,3 +405,12 @@ def test_what_is_told_leaves_after_a_week(world, site):
         world.clock.passes(days=days)
         pruning.prune(world.house.store, retention.LEAVING, world.clock.now)
         assert len(world.notices()) == left
+
+
+def test_a_new_password_ends_sign_ins_and_no_sharing(world):
+    """What she agreed to does not hang from how she signs in: she stops it on its own page."""
+    browser = world.browser(person="alice")
+    tokens = browser.tokens(scope="openid offline_access", prompt="consent")
+    _new_password(world, None, browser)
+    again = world.post("/token", grant_type="refresh_token", refresh_token=tokens["refresh_token"])
+    assert again.status_code == 200, again.text
