@@ -66,7 +66,7 @@ def test_structural_fields_come_along_unasked(check: Callable[..., Ask]) -> None
         ({"period": {"history": "P37M"}}, "period.history", "P36M"),
         ({"frequency": {"times": 25, "per": "day"}}, "frequency", "24 per day"),
         ({"frequency": {"times": 30, "per": "hour"}}, "frequency", "24 per day"),
-        ({"purpose": "world-domination"}, "purpose", "energy-advice household-budget sign-in"),
+        ({"purpose": "world-domination"}, "purpose", "energy-advice health-records household-budget sign-in"),
     ],
 )
 def test_above_a_cap_is_refused_and_says_what_is_allowed(

@@ -412,3 +412,15 @@ def test_what_was_read_before_a_turn_is_read_again(store: Store) -> None:
         assert [one.name for one in found(session, Person, "id = ?", ("alice",))] == ["Alice"]
         held = session.get(Person, "alice", with_for_update=True, populate_existing=True)
         assert held is alice
+
+
+def test_what_is_set_after_a_turn_is_written_though_nothing_has_been_read_again(store: Store) -> None:
+    with store.write() as session:
+        session.add(person("alice"))
+    with store.write() as session:
+        alice = session.get_one(Person, "alice")
+        session.expire_all()
+        alice.name = "Alix"
+        assert (alice.id, alice.language, alice.name) == ("alice", "en", "Alix")
+    with store.read() as session:
+        assert session.get_one(Person, "alice").name == "Alix"

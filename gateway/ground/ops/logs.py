@@ -142,7 +142,7 @@ def write(line: Line) -> None:
     """A line of level info that needs nothing more: all that it holds may be written as it is."""
     if not _tells:
         return
-    if not _outputs:  # not configured: as the library does it
+    if not structlog.is_configured():  # as the library does it
         structlog.get_logger().info(**line)
         return
     text = _json({**_common, **line}) + "\n"
