@@ -232,7 +232,7 @@ def _update(connection: Connection, table: Table, state: InstanceState[Any]) -> 
         return
     settings = ", ".join(f"{table.columns[name]} = ?" for name in changed)
     # All else may have expired when one of it was set; who it is is known.
-    written = {**dict(zip(table.key, state.identity, strict=True)), **{name: now[name] for name in changed}}
+    written = {**dict(zip(table.key, state.identity or (), strict=True)), **{name: now[name] for name in changed}}
     values = [_written(table, name, written[name]) for name in (*changed, *table.key)]
     done = connection.execute(f'UPDATE "{table.name}" SET {settings} WHERE {table.by_key}', values)
     if done.rowcount != 1:
