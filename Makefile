@@ -50,7 +50,7 @@ test: venv browser postgres clients apache nginx module ## all tests, browser jo
 	AVAL_INTERPRETED=1 $(PYTEST) -n 2 -m browser tests/people tests/screen tests/browser tests/clients
 
 test-again: compiled postgres ## tests again: of the data plane as machine code, and on PostgreSQL
-	$(PYTEST) -n 3 tests/formats tests/proxy tests/security
+	$(PYTEST) -n 3 tests/formats tests/proxy tests/security tests/authorization
 	ENGINE=postgres $(PYTEST) -n 3 -m "not browser and not sqlite and not postgres" $(BOTH)
 
 browser: ## Debian's chromium for the browser tests

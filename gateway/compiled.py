@@ -33,7 +33,6 @@ BEAT_SECONDS = 10.0  # from one sign of life of a build to the next
 LIBRARY = "gateway.data_plane"  # the library with all modules; mypyc adds its own ending to the name
 MODULES = (
     "authorization.client_tokens",
-    "authorization.clients",
     "authorization.plain_calls",
     "authorization.telling",
     "ground.calendar.instants",
