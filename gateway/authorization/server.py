@@ -106,7 +106,8 @@ class Server(AuthorizationServer):
             raise InvalidGrantError()
         if user.refresh_token is not None:
             body["refresh_token"] = user.refresh_token
-        body |= smart.context(house.catalogue, everyone(self.ctx.session, house), left.terms, carried.scope, audience)
+        if smart.is_asked(carried.scope):
+            body |= smart.context(house.catalogue, everyone(self.ctx.session, house), left.terms, audience)
         if openid.OPENID in carried.scope.split():
             body["id_token"] = id_tokens.issue(self.ctx, call, left, user.nonce)
         return body

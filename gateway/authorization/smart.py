@@ -58,17 +58,19 @@ def audience(aud: str, public_url: str) -> str:
     return location(public_url, organisation) if aud.startswith(f"{public_url}/data/") and below else aud
 
 
+def is_asked(scope: str) -> bool:
+    """Whether a scope is of one patient's data."""
+    return any(name.startswith(PATIENT) for name in scope.split())
+
+
 def context(
     catalogue: Catalogue,
     directory: Mapping[str, OrganisationFacts],
     terms: Mapping[str, Any],
-    scope: str,
     audience: Collection[str],
 ) -> dict[str, str]:
     """`patient` of a token response (App Launch §5.1.5): the id by which the app reads her at the data addresses, where
     the token is for data of one alone."""
-    if not any(name.startswith(PATIENT) for name in scope.split()):
-        return {}
     found = {
         account
         for item in granted_items(terms)
