@@ -6,7 +6,7 @@
                        hers as `actor_token`, for one that says for whom it reads
 
 What comes out hangs from the same family and consent, and says who acts (`act`, §4.1). So it dies with them, and
-whether the actor still may is read at every call (proxy/grants.py). It never lives longer than what it was exchanged
+whether the actor still may is read at every call (proxy/compiling.py). It never lives longer than what it was exchanged
 for, reaches nothing more, is no more freely used (a bound token gives a bound one), cannot be refreshed, and cannot be
 exchanged again.
 

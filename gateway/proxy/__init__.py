@@ -1,8 +1,8 @@
 """The data plane: one call of an app for one person's data, from the first byte in to the last byte out.
 
     call      the six steps of a data call, in order: the file to read first
-    tokens    whose token is it                          keys.access, keys.dpop   how it is read, and who holds its key
-    admit     is this call permitted now                 grants                   what was agreed, compiled
+    shown, tokens   whose token is it, who holds it      keys.access, keys.dpop   how it is read, and its proof
+    admit     is this call permitted now                 grants, compiling        what was agreed, compiled from rows
     rates     calls a minute, beside what was agreed     fetch                    the organisation's answer
     streams   answers too large to be held               ledger.writer            the entry, before the first byte
     refuse    the answer when there is none              denials                  refusals written down, and counted

@@ -25,7 +25,8 @@ from gateway.house import House
 from gateway.ledger.contract import Count, Ledger
 from gateway.ledger.standing import Standing
 from gateway.ledger.uses import Uses
-from gateway.proxy.grants import Acting, Grant, Grants, Route
+from gateway.proxy.compiling import Grants
+from gateway.proxy.grants import Acting, Grant, Route
 from gateway.proxy.tokens import Token
 
 COMPILE_TRIES = 3

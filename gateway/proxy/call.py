@@ -1,7 +1,7 @@
 """One data call, `GET /data/{organisation}/{path}`: six steps, in this order, in `_attempt`.
 
     1. guard    one reading of the path and query                       guard
-    2. token    ours, unexpired, and held by whoever sends it           tokens, dpop
+    2. token    ours, unexpired, and held by whoever sends it           shown, tokens
     3. admit    live now, covered by what was agreed, a use left        admit
     4. fetch    by the organisation's own credential for this person    fetch
     5. filter   to the agreed fields, accounts and period               formats
@@ -15,9 +15,8 @@ import asyncio
 import contextlib
 import gc
 import logging
-import time
 from collections.abc import AsyncIterator, Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, Literal
@@ -28,11 +27,9 @@ from gateway.errors import Refusal, Unavailable, where
 from gateway.formats.model import Asked, Counts, Cut, NotThere, TooLarge, UnknownShape
 from gateway.formats.table_plan import TablePlan
 from gateway.ground.http import guard, problems
-from gateway.ground.http.client_certificates import called_at, client_certificate
 from gateway.ground.http.connector import Answer, ConnectorError, GoesOn, Headers, Withdrawn
 from gateway.ground.http.guard import Receive, Scope, Send
 from gateway.ground.keys import fresh
-from gateway.ground.keys.dpop import NonceNeeded, Nonces, Proofs, Replays
 from gateway.house import House
 from gateway.ledger import recovery
 from gateway.ledger.contract import Item, Verdict
@@ -48,8 +45,9 @@ from gateway.proxy.fetch import Renewed, fetch
 from gateway.proxy.filtering import filtered
 from gateway.proxy.rates import Rates
 from gateway.proxy.scoped import NeededScopes, is_plain, may_help
+from gateway.proxy.shown import NoToken, ShownTokens
 from gateway.proxy.streams import AnswerStream
-from gateway.proxy.tokens import Token, Tokens
+from gateway.proxy.tokens import Token
 
 ATTEMPTS = 3  # of one call, while its consent or credential changes under it
 FLUSH_SECONDS = 15.0
@@ -80,11 +78,7 @@ class DataPlane:
     def __init__(self, house: House) -> None:
         self._house = house
         self._settings = house.settings
-        self._tokens = Tokens(house.keys, house.settings.public_url)
-        since = house.clock().timestamp() if house.store.alone else 0.0  # else others may know the proofs before
-        self._nonces = Nonces(house.keys, "resource", house.settings.dpop_nonces)
-        self._proofs = Proofs(house.settings.public_url, Replays(house.clock().timestamp(), since), self._nonces)
-        self._beside = replace(self._proofs, public_url=house.settings.mtls_public_url)  # the port for certificates
+        self._shown = ShownTokens(house)
         self._browsers = Browsers(house)
         self._scopes = NeededScopes(house)
         self.writer = Writer(open_ledger(house.store, house.log))
@@ -245,47 +239,12 @@ class DataPlane:
 
     async def _token(self, call: DataCall) -> Token | None:
         """The valid token of the request; None when it was answered with a challenge."""
-        fields = dict(call.scope["headers"])  # each of these at most once: see guard
-        scheme, _, shown = fields.get(b"authorization", b"").partition(b" ")
-        scheme = scheme.lower()
-        if scheme not in (b"bearer", b"dpop") or not shown:
-            await self._challenged(call, "", dpop=False)
+        shown = await self._shown.read(call.scope, call.now.timestamp())
+        if isinstance(shown, NoToken):
+            await self._challenged(call, shown.error, dpop=shown.dpop, nonce=shown.nonce)
             return None
-        now = call.now.timestamp()
-        token = self._tokens.read(shown, now)
-        if token is None and self._tokens.may_be_of_new_key(shown):
-            token = await self._read_again(shown, now)
-        # A key-bound token without its proof is a stolen one; a proof beside an unbound token proves nothing.
-        if token is None or (token.key is not None) != (scheme == b"dpop"):
-            await self._challenged(call, "invalid_token", dpop=scheme == b"dpop")
-            return None
-        if token.certificate is not None:
-            shown_with = client_certificate(call.scope)
-            if shown_with is None or shown_with.thumbprint != token.certificate:
-                await self._challenged(call, "invalid_token", dpop=False)
-                return None
-        if token.key is not None:
-            method, path = call.scope["method"], call.scope["path"]
-            proof = fields.get(b"dpop", b"").decode("latin-1")
-            proofs = self._proofs if called_at(self._settings, call.scope) == self._proofs.public_url else self._beside
-            try:
-                call.proof = proofs.held(proof, token.key or "", token.ath, method, path, now)
-            except NonceNeeded as needed:
-                await self._challenged(call, "use_dpop_nonce", dpop=True, nonce=needed.nonce)
-                return None
-            if call.proof is None:
-                await self._challenged(call, "invalid_dpop_proof", dpop=True)
-                return None
-        return token
-
-    async def _read_again(self, shown: bytes, now: float) -> Token | None:
-        """Once the keys have been read anew: another process may have signed with one that this one did not know."""
-        since = time.monotonic()
-        for _ in range(2):  # whoever shares a reading that began before needs the next one
-            work = partial(self._house.keys.read_again, since)
-            if await self._house.pools.share("keys", "", "token keys", work):
-                break
-        return self._tokens.read(shown, now)
+        call.proof = shown.proof
+        return shown.token
 
     async def _challenged(self, call: DataCall, error: str, *, dpop: bool, nonce: str = "") -> Done:
         resource = f"/data/{call.organisation}"
