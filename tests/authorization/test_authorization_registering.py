@@ -312,9 +312,11 @@ def test_a_link_to_us_takes_nobody_on_to_whoever_registered_by_itself(shop):
     for app, by_itself in ((said["client_id"], False), ("open", True)):
         shop.register("open", redirect_uris=PLAIN["redirect_uris"], require_pushed_authorization_requests=False)
         wrong = shop.request(app, scope="no-such", redirect_uri=PLAIN["redirect_uris"][0])
-        page = Page(shop.browser().get("/authorize", params={"client_id": app, **wrong}).text)
+        text = shop.browser().get("/authorize", params={"client_id": app, **wrong}).text
+        page = Page(text)
         assert any(link.startswith(f"{SITE}/callback?error=invalid_scope") for link in page.links)
         assert bool(page.refresh) is by_itself
+        assert ("We have not checked who runs" in text) is not by_itself
         assert Page(shop.browser("alice").get("/authorize", params={"client_id": app, **wrong}).text).refresh
 
 
