@@ -5,7 +5,7 @@ person whose consent it is: what it reads before, nobody else changes until the 
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -184,27 +184,40 @@ def keep_only(
     actor: Actor,
     keep: frozenset[tuple[str, str]],
     now: datetime,
+    without: frozenset[tuple[str, str]] = frozenset(),
 ) -> bool:
-    """Take out all items but those in `keep`. If none is left, the consent is stopped instead."""
+    """Take out all items but those in `keep`, and the accounts in `without` (organisation, reference that the app
+    sees). If nothing is left, the consent is stopped instead."""
     log.turn(session, consent.person_id)
     agreed = current(session, consent)
     if consent.state not in (State.ACTIVE, State.PAUSED) or agreed is None or is_over(consent, now):
         return False
-    before = {(item["organisation"], item["dataset"]) for item in terms.granted_items(agreed)}
-    if not before & keep:
+    left = terms.narrowed(agreed, keep, without)
+    before, after = terms.granted_items(agreed), terms.granted_items(left)
+    if not after:
         return end(session, log, consent, actor, EndReason.WITHDRAWN, now)
-    if before <= keep:
+    if after == before:
         return False
     log.require_whole()  # it would be lost when the newest database is put back; stopping is kept (`meanwhile`)
     previous = session.get_one(Terms, (consent.id, consent.version))
     consent.version += 1
-    agreed = terms.narrowed(agreed, consent.version, previous.sha256, keep)
+    agreed = {**left, "version": consent.version, "previous": previous.sha256}
     store(session, consent, agreed, now)
     events.change(session, consent, Act.NARROWED, actor, now)
     ends(raw(session))
-    gone = sorted(dataset for _, dataset in before - keep)
-    log.record(session, entry("consent_narrowed", about(consent), agreed, actor, now, removed=gone))
+    gone = {_key(item) for item in before} - {_key(item) for item in after}
+    held = {(item["organisation"], ref) for item in before for ref in item["accounts"]}
+    said = {
+        "removed": sorted(dataset for _, dataset in gone),
+        "accounts_removed": sorted(ref for _, ref in without & held),
+    }
+    told = {name: found for name, found in said.items() if found}
+    log.record(session, entry("consent_narrowed", about(consent), agreed, actor, now, **told))
     return True
+
+
+def _key(item: Mapping[str, Any]) -> tuple[str, str]:
+    return item["organisation"], item["dataset"]
 
 
 def current(session: Session, consent: Consent) -> dict[str, Any] | None:

@@ -65,3 +65,8 @@ def said(words: Words, language: str) -> dict[str, str]:
 def item_name(organisation: str, dataset: str) -> str:
     """The name of the checkbox for one type of data at one organisation, the same in every form."""
     return f"item:{organisation}:{dataset}"
+
+
+def account_name(organisation: str, ref: str) -> str:
+    """The name of the checkbox for one account at one organisation. `ref`: as the app sees it."""
+    return f"account:{organisation}:{ref}"

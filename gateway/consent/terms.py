@@ -177,12 +177,15 @@ def processors(terms: Mapping[str, Any], app: AppView) -> frozenset[str]:
     return frozenset(agreed & today)
 
 
-def narrowed(terms: Mapping[str, Any], version: int, previous: str, keep: frozenset[tuple[str, str]]) -> dict[str, Any]:
-    """The next version, in which only the items in `keep` are still granted. Nothing else changes."""
-    items = [
-        item
-        if (item["organisation"], item["dataset"]) in keep or not item["granted"]
-        else {**item, "granted": False, "accounts": [], "fields": []}
-        for item in terms["items"]
-    ]
-    return {**terms, "version": version, "previous": previous, "items": items}
+def narrowed(
+    terms: Mapping[str, Any], keep: frozenset[tuple[str, str]], without: frozenset[tuple[str, str]] = frozenset()
+) -> dict[str, Any]:
+    """These terms with nothing granted but the items in `keep`, and none of them of an account in `without`
+    (organisation, reference). What is left without any account is not granted. Nothing else changes."""
+    items = []
+    for item in terms["items"]:
+        accounts = [ref for ref in item["accounts"] if (item["organisation"], ref) not in without]
+        stays = (item["organisation"], item["dataset"]) in keep and (accounts or not item["accounts"])
+        less = {"accounts": accounts} if stays else {"granted": False, "accounts": [], "fields": []}
+        items.append({**item, **less} if item["granted"] else item)
+    return {**terms, "items": items}

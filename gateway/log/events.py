@@ -54,7 +54,7 @@ _REFUSED = frozenset(
     """resource operation term asked allowed status outcome present token fields_delivered fields_withheld more
     reasons""".split()
 )
-_TERMS = frozenset("added removed evidence terms_sha256 history frequency once renews of_age".split())
+_TERMS = frozenset("added removed accounts_removed evidence terms_sha256 history frequency once renews of_age".split())
 _ACCOUNT = frozenset("method methods name tries network".split())
 
 
@@ -145,11 +145,28 @@ EVENTS: Mapping[str, EventKind] = {
         "agreement",
         (
             _W(
+                N_("{guardian} removed from the sharing with {app}: {removed}, and the data of {accounts_removed}."),
+                "removed",
+                "accounts_removed",
+                actor="guardian",
+            ),
+            _W(
                 N_("{guardian} removed from the sharing with {app}: {removed}."),
                 "removed",
                 actor="guardian",
             ),
+            _W(
+                N_("{guardian} removed from the sharing with {app} the data of {accounts_removed}."),
+                "accounts_removed",
+                actor="guardian",
+            ),
+            _W(
+                N_("You removed from the sharing with {app}: {removed}, and the data of {accounts_removed}."),
+                "removed",
+                "accounts_removed",
+            ),
             _W(N_("You removed from the sharing with {app}: {removed}."), "removed"),
+            _W(N_("You removed from the sharing with {app} the data of {accounts_removed}."), "accounts_removed"),
             _W(N_("{organisation} reduced what {app} may read."), "organisation", actor="organisation"),
             _W(N_("You reduced what {app} may read.")),
         ),

@@ -95,6 +95,7 @@ class Voice:
             "data": self.datasets(facts.get("datasets", ()), places(facts)),
             "added": self._things(facts.get("added", ()), places(facts)),
             "removed": self._things(facts.get("removed", ()), places(facts)),
+            "accounts_removed": self._accounts(len(facts.get("accounts_removed", ()))),
             "until": self.day(facts.get("until")),
             "period": self.period(facts),
             "records": self._records(facts.get("records")),
@@ -199,6 +200,9 @@ class Voice:
         if start and end and start != end:
             return self._(N_("{start} to {end}")).format(start=start, end=end)
         return start or end
+
+    def _accounts(self, count: int) -> str:
+        return self.many("{n} account", "{n} accounts", count) if count else ""
 
     def _records(self, records: object) -> str:
         return self.many("{n} record", "{n} records", records) if isinstance(records, int) else ""

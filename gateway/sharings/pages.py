@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from gateway.consent import deciding
-from gateway.consent.described import app_facts, dataset_facts, item_name, said
+from gateway.consent.described import account_name, app_facts, dataset_facts, item_name, said
 from gateway.consent.facts import SharingFacts
 from gateway.consent.rules import EndReason, State
+from gateway.consent.terms import granted_items
 from gateway.consent.words import wording
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
@@ -160,6 +161,7 @@ def places(ctx: Context, sharing: Sharing, accounts: dict[str, str]) -> list[dic
         {
             "id": organisation,
             "name": reading.organisation_name(sharing, organisation, ctx.language),
+            "accounts": _accounts(ctx, sharing, organisation, accounts),
             "items": [
                 {
                     **item,
@@ -179,6 +181,20 @@ def places(ctx: Context, sharing: Sharing, accounts: dict[str, str]) -> list[dic
         }
         for organisation in dict.fromkeys(item["organisation"] for item in _items(sharing))
     ]
+
+
+def _accounts(ctx: Context, sharing: Sharing, organisation: str, labels: dict[str, str]) -> list[dict[str, str]]:
+    """The accounts of which each can be removed alone: those of what is shared there, if there are several."""
+    if not sharing.terms:
+        return []
+    place, catalogue = sharing.directory.get(organisation), ctx.house.catalogue
+    here = [item for item in granted_items(sharing.terms) if item["organisation"] == organisation]
+    known = {item["dataset"]: catalogue.of(place, item["dataset"]) for item in here}
+    parted = [item for item in here if not getattr(known[item["dataset"]], "whole", False)]
+    refs = list(dict.fromkeys(ref for item in parted for ref in item["accounts"]))
+    if len(refs) < 2:
+        return []
+    return [{"name": account_name(organisation, ref), "label": labels.get(ref, ref)} for ref in refs]
 
 
 def _items(sharing: Sharing) -> list[dict[str, Any]]:
@@ -285,12 +301,15 @@ def resume(facts: SharingFacts, ctx: Context) -> Response:
 
 
 def remove(facts: SharingFacts, ctx: Context) -> Response:
-    """Take out the ticked types of data. Names that are not part of the sharing are ignored."""
+    """Take out the ticked types of data and accounts. Names that are not part of the sharing are ignored."""
     sharing = _one(facts, ctx)
     ticked = set(ctx.form_lists.get("remove", ()))
     if not ticked and sharing.running:
         return _page_of(facts, ctx, _one(facts, ctx, counting=True), N_("Tick at least one box."), 422)
     keep = frozenset(pair for pair in sharing.data if item_name(*pair) not in ticked)
-    deciding.keep_only(ctx.session, ctx.house.log, sharing.consent, sharing.actor, keep, ctx.now)
+    items = granted_items(sharing.terms) if sharing.terms else []
+    accounts = {(item["organisation"], ref) for item in items for ref in item["accounts"]}
+    without = frozenset(pair for pair in accounts if account_name(*pair) in ticked)
+    deciding.keep_only(ctx.session, ctx.house.log, sharing.consent, sharing.actor, keep, ctx.now, without)
     ended = sharing.consent.state == State.ENDED
     return ctx.go(f"/sharings/{sharing.consent.id}" + ("/stopped" if ended else ""))

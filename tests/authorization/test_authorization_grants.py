@@ -6,6 +6,7 @@ from datetime import datetime
 import pytest
 from authorization_world import ISSUER
 from client_keys import EC, KEYS, b64, proof, thumbprint
+from grants_asked import USAGE, Asking
 
 from gateway.consent import deciding
 from gateway.consent.actors import herself
@@ -276,3 +277,16 @@ def test_the_metadata_names_the_addresses(world):
     assert said["grant_management_endpoint"] == f"{ISSUER}/grants"
     assert said["cdr_arrangement_revocation_endpoint"] == f"{ISSUER}/arrangements/revoke"
     assert "" not in said
+
+
+def test_T30_one_of_several_accounts_ends_and_the_app_reads_it_everywhere(world):
+    both = {"accounts:city-energy": ["point-1", "point-2"]}
+    body = Asking(world).first(USAGE, **both)
+    keep, gone = frozenset({("city-energy", USAGE)}), frozenset({("city-energy", "point-2")})
+    with world.house.store.write() as session:
+        consent = session.get_one(Consent, body["grant_id"])
+        assert deciding.keep_only(session, world.house.log, consent, herself("alice"), keep, world.clock.now, gone)
+    again = world.refresh(body["refresh_token"], "ledger").json()
+    seen = world.introspect(body["access_token"], "ledger").json()
+    for said in (again, seen, query(world, body["grant_id"]).json()):
+        assert [one["accounts"] for one in said["authorization_details"]] == [["point-1"]]

@@ -47,6 +47,19 @@ def test_what_alice_leaves_unticked_the_app_does_not_see(opens: Any, linked: Res
     assert "Your statements" in window.text()
 
 
+def test_alice_takes_one_meter_back_and_the_other_goes_on(opens: Any, linked: Resident, js: bool) -> None:
+    window: Window = opens(linked, js=js).at_the_question()
+    window.choose_accounts("city-energy", 2).decide("allow")
+    window.page.wait_for_url(window.world.url("watt-coach") + "/")
+    of_both = hours_read(window)
+    window.go("/sharings").click("View")
+    window.click(window.page.locator("input[name=remove][value^='account:']").first, stays=True)
+    window.click("Remove the ticked data", "button")
+    assert window.page.locator("input[name=remove]").count() == 0, "one type of data from one meter is left"
+    window.go("/", "watt-coach").click("Refresh")
+    assert 2 * hours_read(window) == of_both
+
+
 def test_alice_takes_one_type_of_data_back_and_the_rest_goes_on(opens: Any, linked: Resident, js: bool) -> None:
     window: Window = opens(linked, js=js).at_the_question()
     window.choose_accounts("city-energy").tick("city-energy:energy.electricity.summary").decide("allow")

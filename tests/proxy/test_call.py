@@ -149,6 +149,18 @@ def test_a_dataset_that_was_not_agreed_to_is_refused(bank: Bank) -> None:
 # ---- the consent as it is now
 
 
+def test_T27_a_call_reads_its_own_agreement_alone(bank: Bank) -> None:
+    """However many others she has: whatever would read them would fail, since they cannot be read."""
+    assert bank.reads().status == 200
+    mine, others = bank.consent, [bank.agree() for _ in range(30)]
+    hers = "SELECT id FROM consent WHERE person_id = :person AND id <> :mine"
+    bank.world.run(f"UPDATE terms SET json = 'unreadable' WHERE consent_id IN ({hers})", person=bank.person, mine=mine)
+    bank.world.change(mine, Act.PAUSED)
+    bank.world.change(mine, Act.RESUMED)  # what was read before is forgotten
+    assert bank.reads().status == 200
+    assert bank.reads(token=bank.world.token(others[0], [bank.id], bank.app)).status >= 500
+
+
 @pytest.mark.parametrize(("act", "reason", "told"), [(Act.ENDED, "withdrawn", "ended"), (Act.PAUSED, "", "paused")])
 def test_the_first_call_after_alice_stops_is_refused(bank: Bank, act: Act, reason: str, told: str) -> None:
     assert bank.reads().status == 200

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from gateway.consent import deciding
+from gateway.consent.actors import herself
 from gateway.consent.rules import Act
+from gateway.consent.tables import Consent
 from tests.proxy.bank import BASE, FIELDS, NATIVE, Bank
 from tests.proxy.raw import answer, transactions
 
@@ -59,6 +62,29 @@ def test_only_the_accounts_that_the_token_names(shared: Bank) -> None:
     assert (found.status, found.reason) == (403, "account")
     shared.organisation.says(answer(transactions("00099999")))
     assert shared.reads(shared.path.replace(shared.ref, other), token=token).status == 200
+
+
+def test_T30_of_an_account_that_she_removed_the_very_next_call_gets_nothing(shared: Bank) -> None:
+    other = shared.world.ref(shared.app, shared.person, shared.id, "00099999")
+    named = lesser(shared, part(shared, accounts=[other]))
+    at_other = shared.path.replace(shared.ref, other)
+    shared.organisation.says(answer(transactions("00099999")))
+    assert [shared.reads(at_other, token=token).status for token in (shared.token, named)] == [200, 200]
+    with shared.world.house.store.write() as session:
+        consent = session.get_one(Consent, shared.consent)
+        keep = frozenset({(shared.id, "bank.transactions"), (shared.id, "bank.accounts")})
+        deciding.keep_only(
+            session,
+            shared.world.house.log,
+            consent,
+            herself(shared.person),
+            keep,
+            shared.world.clock(),
+            frozenset({(shared.id, other)}),
+        )
+    assert [shared.reads(at_other, token=token).reason for token in (shared.token, named)] == ["account", "account"]
+    shared.organisation.says(answer(transactions(NATIVE)))
+    assert shared.reads().status == 200
 
 
 def test_only_the_period_that_the_token_names(shared: Bank) -> None:

@@ -1,5 +1,6 @@
 """ "Data sharing": the list, one sharing, stopping, pausing, removing."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -105,6 +106,29 @@ def test_what_has_ended_stays_with_its_reason(world: World, alice: Visitor, seve
         "Clear Budget": "Ended: end date reached",
         "Second App": "Ended: stopped by you",
     }
+
+
+def said(alice: Visitor, consent: str, number: object) -> object:
+    """What a receipt says, without its signature, which is another each time."""
+    return json.loads(alice.gets(f"/sharings/{consent}/receipt/{number}.json").text)["receipt"]
+
+
+def test_T10_history_is_read_when_the_organisation_is_gone_and_the_app_another(
+    world: World, alice: Visitor, consent: str
+) -> None:
+    alice.does(consent, "remove", remove=SUMMARY_BOX)
+    alice.does(consent, "stop")
+    before = alice.gets(f"/sharings/{consent}").main.xpath(".//section[@aria-labelledby='history']//li")
+    receipts = [said(alice, consent, number) for number in (1, 2, "end")]
+    del world.rooms.organisations["city-energy"]
+    world.rooms.apps["watt-coach"] = replace(CLEAR_BUDGET, client_id="watt-coach")
+    page = alice.gets(f"/sharings/{consent}")
+    after = page.main.xpath(".//section[@aria-labelledby='history']//li")
+    assert [words(one) for one in after] == [words(one) for one in before]
+    assert "City Energy" in words(page.main.xpath(".//section[@aria-labelledby='what']")[0])
+    assert [said(alice, consent, number) for number in (1, 2, "end")] == receipts
+    assert "Watt Coach" in alice.gets(f"/sharings/{consent}/seen").text
+    assert consent in alice.gets("/sharings").main.xpath("string(.//article//a/@href)")
 
 
 @pytest.mark.parametrize(

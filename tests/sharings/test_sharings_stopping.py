@@ -6,11 +6,14 @@ import pytest
 
 from gateway.sharings import reading
 from tests.worlds.consent import (
+    BANK,
+    CLEAR_BUDGET,
     SECOND_APP,
     SUMMARY_BOX,
     TWO_TYPES,
     Visitor,
     World,
+    budget_details,
     cards,
     energy_details,
     facts,
@@ -159,6 +162,73 @@ def test_removing_with_nothing_ticked_is_told_and_changes_nothing(
 def test_removing_what_is_not_shared_changes_nothing(world: World, alice: Visitor, consent: str, remove: str) -> None:
     alice.does(consent, "remove", remove=remove)
     assert world.terms(consent)["version"] == 1
+
+
+SAVINGS, CURRENT = "account:harbour-bank:ref-savings", "account:harbour-bank:ref-current"
+
+
+@pytest.fixture
+def both_accounts(world: World, alice: Visitor) -> str:
+    """A sharing of two types of data, each of two accounts."""
+    found = world.asks(alice, CLEAR_BUDGET, budget_details())
+    alice.allows(found, **BANK | {"accounts:harbour-bank": ["ref-current", "ref-savings"]})
+    return found
+
+
+def accounts_of(world: World, consent: str) -> dict[str, list[str]]:
+    return {item["dataset"]: item["accounts"] for item in world.terms(consent)["items"] if item["granted"]}
+
+
+def test_one_account_is_removed_and_the_other_goes_on(world: World, alice: Visitor, both_accounts: str) -> None:
+    boxes = alice.gets(f"/sharings/{both_accounts}").main.xpath(".//input[@name='remove']")
+    offered = {box.get("value"): words(box.getparent()) for box in boxes if box.get("value").startswith("account:")}
+    assert offered == {
+        CURRENT: "Everything from Current account ***56 (Harbour Bank)",
+        SAVINGS: "Everything from Savings ***78 (Harbour Bank)",
+    }
+    assert alice.does(both_accounts, "remove", remove=SAVINGS).location == f"/sharings/{both_accounts}"
+    assert accounts_of(world, both_accounts) == {"bank.accounts": ["ref-current"], "bank.transactions": ["ref-current"]}
+    assert world.terms(both_accounts)["version"] == 2 and world.consent(both_accounts).state == "active"
+    page = alice.gets(f"/sharings/{both_accounts}")
+    assert "You removed from the sharing with Clear Budget the data of 1 account." in page.text
+    assert "Savings" not in words(page.main.xpath(".//section[@aria-labelledby='what']")[0])
+    assert "account:" not in str(page.main.xpath(".//input[@name='remove']/@value")), (
+        "the last one is not removed alone"
+    )
+
+
+def test_an_account_and_a_type_of_data_are_removed_at_once(world: World, alice: Visitor, both_accounts: str) -> None:
+    alice.does(both_accounts, "remove", remove=[SAVINGS, "item:harbour-bank:bank.transactions"])
+    assert accounts_of(world, both_accounts) == {"bank.accounts": ["ref-current"]}
+    alice.language = "fr"
+    told = alice.gets(f"/sharings/{both_accounts}").text.replace("\xa0", " ").replace("\u202f", " ")
+    assert "Vous avez retiré du partage avec Clear Budget : opérations, et les données de 1 compte." in told
+
+
+def test_without_any_account_the_sharing_has_ended(world: World, alice: Visitor, both_accounts: str) -> None:
+    done = alice.does(both_accounts, "remove", remove=[SAVINGS, CURRENT])
+    assert done.location == f"/sharings/{both_accounts}/stopped"
+    assert world.consent(both_accounts).state == "ended"
+
+
+@pytest.mark.parametrize("name", ["account:harbour-bank:ref-joint", "account:city-energy:ref-savings", "ref-savings"])
+def test_an_account_that_is_not_shared_is_not_removed(
+    world: World, alice: Visitor, both_accounts: str, name: str
+) -> None:
+    alice.does(both_accounts, "remove", remove=name)
+    assert world.terms(both_accounts)["version"] == 1
+
+
+def test_mallory_removes_no_account_of_alice(
+    world: World, alice: Visitor, mallory: Visitor, both_accounts: str
+) -> None:
+    form = alice.gets(f"/sharings/{both_accounts}").form(f"/sharings/{both_accounts}/remove")
+    for csrf in (form["csrf"], mallory.csrf):
+        assert mallory.posts(f"/sharings/{both_accounts}/remove", {"csrf": csrf, "remove": SAVINGS}).status in (
+            403,
+            404,
+        )
+    assert world.terms(both_accounts)["version"] == 1
 
 
 @pytest.mark.parametrize("act", ["stop", "pause", "resume", "remove"])
