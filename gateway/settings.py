@@ -145,6 +145,11 @@ class Settings(BaseSettings):
         le=10_000,
         description="registrations and changes at /apps from one network within an hour, whatever becomes of them",
     )
+    changed_apps: Literal["go_on", "ask"] = Field(
+        "go_on",
+        description="what an app that has changed since a person agreed gets for its refresh tokens: go_on, as before; "
+        "ask, nothing until she has agreed again; her page of the sharing says that it has changed",
+    )
     client_id_documents: bool = Field(
         False,
         description="an app may use the https address of a document about itself as its client_id, without registering"

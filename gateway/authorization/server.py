@@ -277,6 +277,7 @@ class RefreshGrant(RefreshTokenGrant):
             raise Refused("access_denied", "The sharing is paused.", status=403, reason="paused")
         if not isinstance(granted, GrantedFamily):
             raise InvalidGrantError()
+        _check_changed(call, granted)
         carried = narrowing.carried(call, family.scope, family.resource, granted.terms)
         keeps = not call.client.public or bool(family.jkt)  # who stole it can do nothing with it (RFC 9700 §4.14.2)
         if keeps and refresh_token.row.spent_at is None:
@@ -288,6 +289,14 @@ class RefreshGrant(RefreshTokenGrant):
 
     def revoke_old_credential(self, refresh_token: Refresh) -> None:
         """Nothing: `authenticate_user` has already spent it, before the new one was made."""
+
+
+def _check_changed(call: EndpointCall, granted: GrantedFamily) -> None:
+    """Nobody is asked at a refresh: whether an app that has changed since goes on is the operator's word. Raises
+    Refused."""
+    agreed = granted.terms["app"]["metadata_sha256"]
+    if call.ctx.house.settings.changed_apps == "ask" and agreed != call.app.metadata_sha256:
+        raise Refused("invalid_grant", "The app has changed since the person agreed: she has to be asked again.")
 
 
 class ClientGrant(ClientCredentialsGrant):

@@ -144,6 +144,7 @@ def _page_of(facts: SharingFacts, ctx: Context, sharing: Sharing, problem: str =
         app=app_facts(sharing.app, ctx.language, ctx.now, ctx.house.settings.zone),
         places=places(ctx, sharing, reading.account_labels(kept, ctx.house.keys)),
         terms=sharing.terms,
+        changed=_changed(ctx, sharing),
         before=sharing.consent.replaces,
         after=reading.after(ctx.session, sharing.consent.id),
         versions=reading.versions(ctx.session, sharing.consent.id),
@@ -213,6 +214,16 @@ def _items(sharing: Sharing) -> list[dict[str, Any]]:
         }
         for item in sharing.ask.items
     ]
+
+
+def _changed(ctx: Context, sharing: Sharing) -> dict[str, Any]:
+    """What the app was when she agreed, if it has changed since and the sharing runs; {}: it has not. `waits`: it gets
+    no more tokens until she has agreed again."""
+    then = sharing.terms["app"] if sharing.terms and sharing.running else None
+    if then is None or then["metadata_sha256"] == sharing.app.metadata_sha256:
+        return {}
+    waits = ctx.house.settings.changed_apps == "ask"
+    return {"name": said(then["name"], ctx.language), "legal_entity": then["legal_entity"], "waits": waits}
 
 
 def _disconnected(entries: tuple[log_reading.Entry, ...]) -> datetime | None:

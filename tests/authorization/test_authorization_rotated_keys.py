@@ -63,3 +63,23 @@ def test_an_address_that_it_gave_up_is_not_answered_to(world, browser):
     now = world.pushed("rotating", [usage()], prompt="none", redirect_uri=f"{CALLBACK}/new")
     to = browser.get(now).headers["location"]
     assert to.startswith(f"{CALLBACK}/new?") and "code=" in to
+
+
+OTHER_NAME = {"name": {"fr": "Autre", "en": "Other"}}
+
+
+@pytest.mark.parametrize(
+    ("word", "changes", "goes_on"),
+    [("go_on", OTHER_NAME, True), ("ask", {}, True), ("ask", OTHER_NAME, False)],
+)
+def test_T33_what_a_changed_app_gets_unattended_is_the_operators_word(world, word, changes, goes_on):
+    keyed(world, 1)
+    body = world.tokens("rotating", details=[usage()])
+    world.setting(changed_apps=word)
+    keyed(world, 2, **changes)
+    answer = world.refresh(body["refresh_token"], "rotating")
+    assert answer.status_code == (200 if goes_on else 400)
+    if not goes_on:
+        assert answer.json()["error"] == "invalid_grant" and "asked again" in answer.json()["error_description"]
+        again = world.tokens("rotating", details=[usage()])
+        assert world.refresh(again["refresh_token"], "rotating").status_code == 200
