@@ -176,7 +176,10 @@ def _wrong_members(sent: Mapping[str, Any], said: Mapping[str, Any], offered: Re
         # No operator sees it before people do.
         yield Fault("client_name", "has letters that look like others", "use Latin letters")
     if sent.get("scope") and "scope" not in said:
-        yield Fault("scope", "has none that is offered", "see scopes_supported")
+        right = (
+            "see scopes_supported; scopes of a client's own token (client_credentials) are not registered: leave it out"
+        )
+        yield Fault("scope", "has none that is offered", right)
 
 
 def _named(key: str) -> str:

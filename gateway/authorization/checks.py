@@ -89,13 +89,16 @@ def scope(value: str, asking: Asking) -> str:
 
     Names that mean nothing here are left out (RFC 6749 §3.3, OpenID Connect Core §3.1.2.1), unless no other is left;
     the token response says which are granted."""
-    plain = scoped.names(asking.house.catalogue, directory(asking.session).values())
+    places = directory(asking.session).values()
+    plain = scoped.names(asking.house.catalogue, places)
     known = {rules.DATA, rules.OFFLINE, *rules.CLIENT_SCOPES, *openid.SCOPES, *plain, *asking.client.scopes}
     asked = {name: None for name in value.split() if name in known}
     if value.split() and not asked:
-        raise Refused("invalid_scope")
-    if asked.keys() - {rules.DATA, rules.OFFLINE, *asking.client.scopes}:
-        raise Refused("invalid_scope")
+        raise Refused("invalid_scope", "None of these scopes is known here: see scopes_supported.")
+    more = asked.keys() - {rules.DATA, rules.OFFLINE, *asking.client.scopes}
+    if more and (more := more - scoped.spelled(asking.client.scopes, asking.house.catalogue, places)):
+        said = f"The app did not register these scopes, and has to before it asks for them: {' '.join(sorted(more))}"
+        raise Refused("invalid_scope", said[:300])
     if openid.OPENID in asked and SIGN_IN not in asking.house.catalogue.datasets:
         raise Refused("invalid_scope")
     alone = asked.keys() - {rules.DATA, rules.OFFLINE}

@@ -52,7 +52,10 @@ def carried(call: EndpointCall, scope: str, resource: str, terms: dict[str, Any]
         kept = " ".join(name for name in scope.split() if name in asked)
         left = lesser.lessened(terms, _of_scope(asker, scope.split(), kept.split(), resource.split(), terms))
         if not granted_items(left):
-            raise Refused("invalid_scope", "These scopes alone stand for nothing that is granted.")
+            raise Refused(
+                "invalid_scope",
+                "These scopes alone stand for nothing that is granted: ask the person for more at /authorize.",
+            )
     if "authorization_details" in call.form:
         try:
             left = lesser.lessened(left, _of_details(asker, call.form["authorization_details"], left))

@@ -152,7 +152,8 @@ def given(ctx: Context, endpoint: str, sent: Mapping[str, Sequence[str]]) -> dic
     found = known(endpoint, {name: " ".join(filter(None, values)) for name, values in sent.items()})
     named = [smart.audience(one, ctx.house.settings.public_url) for one in sent.get(AUDIENCE, ()) if one]
     if named and endpoint in _ASKING:
-        found["resource"] = " ".join([*found.get("resource", "").split(), *named])
+        own = [] if "resource" in found else smart.userinfo(found.get("scope", ""), ctx.house.settings.public_url)
+        found["resource"] = " ".join([*found.get("resource", "").split(), *named, *own])
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.authorization.rules import Refused
 from gateway.catalogue import Catalogue, Dataset, Scope
-from gateway.catalogue.scopes import ScopeData
+from gateway.catalogue.scopes import ScopeData, spellings
 from gateway.consent.facts import AppView, DeclaredData, OrganisationFacts
 from gateway.consent.itself import ITSELF, location
 from gateway.consent.request import PER_DAYS
@@ -30,6 +30,11 @@ class Meant:
 def names(catalogue: Catalogue, organisations: Iterable[OrganisationFacts]) -> list[str]:
     """Every scope that stands for data, of the policies and of these organisations."""
     return sorted({*catalogue.scopes, *(name for one in organisations for name in one.scopes)})
+
+
+def spelled(registered: Iterable[str], catalogue: Catalogue, organisations: Iterable[OrganisationFacts]) -> set[str]:
+    """These scopes with the other names that they have."""
+    return spellings(registered, (catalogue.scopes, *(one.scopes for one in organisations)))
 
 
 def purposes(catalogue: Catalogue, organisations: Iterable[OrganisationFacts]) -> dict[str, tuple[str, ...]]:

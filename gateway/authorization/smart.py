@@ -12,7 +12,7 @@ from gateway.authorization import openid
 from gateway.authorization import scopes as scoped
 from gateway.catalogue import Catalogue
 from gateway.consent.facts import OrganisationFacts
-from gateway.consent.itself import location
+from gateway.consent.itself import ITSELF, location
 from gateway.consent.terms import granted_items
 from gateway.formats.fhir import calls
 from gateway.house import House
@@ -56,6 +56,12 @@ def audience(aud: str, public_url: str) -> str:
     """The `resource` that an `aud` means: a FHIR base is an address of its organisation."""
     organisation, below, _ = aud.removeprefix(f"{public_url}/data/").partition("/")
     return location(public_url, organisation) if aud.startswith(f"{public_url}/data/") and below else aud
+
+
+def userinfo(scope: str, public_url: str) -> list[str]:
+    """The `resource` beside an `aud`, of an app that signs her in: `aud` is of data alone, and does not mean that the
+    token is not for /userinfo."""
+    return [location(public_url, ITSELF)] if openid.OPENID in scope.split() else []
 
 
 def is_asked(scope: str) -> bool:

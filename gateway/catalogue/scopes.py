@@ -5,7 +5,8 @@ person sees the same screen, and the same is enforced, as for an app that writes
 """
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,7 +55,8 @@ class ScopeData:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    name: str
+    name: str  # under which it is told; it may be asked for by `also`, too
+    also: tuple[str, ...]
     purpose: str
     valid_for: str
     retention: str
@@ -62,18 +64,31 @@ class Scope:
 
 
 def scopes(file: FileTable) -> Mapping[str, Scope]:
-    """The [[scope]] tables of a file, by name."""
+    """The [[scope]] tables of a file, by each of their names."""
     found = [_scope(row) for row in file.entries("scope")]
-    return {scope.name: scope for scope in found if scope.name not in TAKEN}
+    named = [(name, scope) for scope in found for name in (scope.name, *scope.also) if name not in TAKEN]
+    more = {name for scope in found for name in scope.also}
+    for name, times in Counter(name for name, _ in named).items():
+        if times > 1 and name in more:
+            file.wrong(name, "is the name of several scopes, or twice of one")
+    return dict(named)
+
+
+def spellings(names: Iterable[str], every: Iterable[Mapping[str, Scope]]) -> set[str]:
+    """These names with the other names of the same scopes: who may ask for a scope may call it as it likes."""
+    known = list(every)
+    same = (each[name] for name in names for each in known if name in each)
+    return {*names, *(name for scope in same for name in (scope.name, *scope.also))}
 
 
 def _scope(row: FileTable) -> Scope:
-    row.only("id", "purpose", "valid_for", "retention", "data")
-    name = row.text("id")
-    if name and not _NAME.fullmatch(name):
-        row.wrong("id", "write it as apps send it in scope: visible ASCII without quotes or backslash")
-    if name in TAKEN:
-        row.wrong("id", f"{name} means something else in every gateway: take another name")
+    row.only("id", "also", "purpose", "valid_for", "retention", "data")
+    name, also = row.text("id"), row.texts("also")
+    for key, each in (("id", name), *(("also", one) for one in also)):
+        if each and not _NAME.fullmatch(each):
+            row.wrong(key, "write it as apps send it in scope: visible ASCII without quotes or backslash")
+        if each in TAKEN:
+            row.wrong(key, f"{each} means something else in every gateway: take another name")
     data = []
     for each in row.entries("data"):
         each.only("organisation", "dataset", "fields", "history", "future", "frequency", "necessity")
@@ -88,7 +103,7 @@ def _scope(row: FileTable) -> Scope:
                 necessity=each.one_of("necessity", NECESSITIES, "required"),
             )
         )
-    return Scope(name, row.text("purpose"), _duration(row, "valid_for"), _duration(row, "retention"), tuple(data))
+    return Scope(name, also, row.text("purpose"), _duration(row, "valid_for"), _duration(row, "retention"), tuple(data))
 
 
 def _duration(row: FileTable, key: str) -> str:
@@ -108,7 +123,7 @@ def _frequency(table: FileTable) -> tuple[int, str]:
 def faults(found: Mapping[str, Scope], purposes: Mapping[str, Any], datasets: Mapping[str, Any]) -> list[str]:
     """What these scopes name that there is not: purposes by their code, types of data by their id."""
     wrong = []
-    for scope in found.values():
+    for scope in dict.fromkeys(found.values()):
         purpose = purposes.get(scope.purpose)
         if purpose is None:
             wrong.append(f"{scope.name}: purpose: {scope.purpose!r} is none of {', '.join(sorted(purposes))}")

@@ -265,13 +265,14 @@ def _data(catalogue: Catalogue) -> Section:
 def _scopes(catalogue: Catalogue) -> Section:
     rows = [
         (
-            f"`{scope.name}`",
+            _listed((scope.name, *scope.also)),
             f"`{scope.purpose}`",
             _listed(data.dataset for data in scope.data),
             _listed(dict.fromkeys(name for data in scope.data for name in data.fields)) or "all",
             f"valid_for {scope.valid_for}, retention {scope.retention}",
         )
-        for _, scope in sorted(catalogue.scopes.items())
+        for name, scope in sorted(catalogue.scopes.items())
+        if name == scope.name
     ]
     text = (
         "What a plain scope of the policies stands for, at the organisation that `resource` names. Organisations may"

@@ -390,7 +390,7 @@ class DataPlane:
         """With which token the app may come again, where another one helps (RFC 6750 §3.1, RFC 9470 §3)."""
         said, token = refusal.challenge, call.token
         if token is not None and is_plain(token.scope) and may_help(refusal):
-            scope = await self._scopes.at(call.organisation, call.asked.path)
+            scope = await self._scopes.beside(token.scope, call.organisation, call.asked.path)
             said = {"error": "insufficient_scope", "scope": scope} if scope else said
         if not said:
             return []

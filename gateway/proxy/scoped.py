@@ -59,8 +59,21 @@ class NeededScopes:
         answers = [plan.request(Asked("GET", path), _ALWAYS) for plan in self._plans[view.id]]
         missed = [one.asked for one in answers if isinstance(one, Denied) and one.term == "datasets"]
         read = frozenset(name for asked in missed for name in asked.split()) & view.datasets.keys()
-        scopes = [*self._of.catalogue.scopes.values(), *view.scopes.values()]
-        return " ".join(sorted(_covering(scopes, organisation, read)))
+        return " ".join(sorted(_covering(self._known(organisation).values(), organisation, read)))
+
+    async def beside(self, held: str, organisation: str, path: str) -> str:
+        """The same with those of its purposes that the app holds already: what it asks for next takes the place of what
+        it has, so who asked for these alone would lose the others."""
+        needed = await self.at(organisation, path)
+        known = self._known(organisation)
+        purposes = {known[name].purpose for name in needed.split()}
+        kept = [name for name in held.split() if name in known and known[name].purpose in purposes]
+        return " ".join(dict.fromkeys([*kept, *needed.split()]))
+
+    def _known(self, organisation: str) -> Mapping[str, Scope]:
+        view = self._directory.get(organisation)
+        every = self._of.catalogue.scopes if self._of is not None else {}
+        return {**every, **view.scopes} if view is not None else every
 
     def _read(self) -> None:
         """A database that does not answer now changes nothing: what was known stays."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.catalogue import Catalogue, CatalogueError
+from gateway.catalogue.scopes import spellings
 from gateway.organisations import owned
 from gateway.settings import shipped_policies
 
@@ -52,6 +53,19 @@ def test_a_good_one(policies: Path) -> None:
         "required",
         False,
     )
+
+
+def test_a_scope_may_have_other_names(policies: Path) -> None:
+    assert faults(policies, GOOD.replace('id = "x:y"', 'id = "x:y"\nalso = ["x.y"]')) == []
+    found = Catalogue(policies).scopes
+    assert found["x.y"] is found["x:y"]
+    assert spellings(["x.y", "other"], [found]) == {"x.y", "x:y", "other"}
+
+
+@pytest.mark.parametrize("also", ["x:y", "openid", "a b"])
+def test_a_name_that_means_something_else_is_no_other_name(policies: Path, also: str) -> None:
+    (fault, *_) = faults(policies, GOOD.replace('id = "x:y"', f'id = "x:y"\nalso = ["{also}"]'))
+    assert also in fault or "also" in fault
 
 
 @pytest.mark.parametrize(

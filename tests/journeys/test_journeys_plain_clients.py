@@ -96,7 +96,22 @@ def test_a_smart_client_launches_by_itself_and_reads_what_was_agreed(alice: Resi
     assert client.reads(f"{iss}/Coverage?patient=Patient/somebody-else", tokens).status_code == 403
     refused = client.reads(f"{iss}/ExplanationOfBenefit?patient={tokens['patient']}", tokens)
     assert refused.status_code == 403, refused.text
-    assert said(refused)["scope"] == "patient/ExplanationOfBenefit.read patient/ExplanationOfBenefit.rs"
+    assert said(refused)["scope"] == "patient/Patient.rs patient/Coverage.rs patient/ExplanationOfBenefit.rs"
+    assert client.reads(f"{alice.gateway}/userinfo", tokens).json()["sub"]  # `aud` is of data: it takes nothing away
+
+
+def test_a_scope_has_the_same_other_name_for_who_registered_it_by_one(alice: Resident) -> None:
+    iss = alice.gateway + FHIR
+    server = alice.story.http.get(f"{iss}/.well-known/smart-configuration").json()
+    client = Client(alice, server, scope="patient/Patient.rs", client_name="Version one")
+    tokens = client.authorizes("patient/Patient.read", aud=iss)
+    assert tokens["scope"] == "patient/Patient.read"
+    assert client.reads(f"{iss}/Patient/{tokens['patient']}", tokens).status_code == 200
+    form = {"response_type": "code", "client_id": client.id, "redirect_uri": BACK, "scope": "patient/Coverage.read",
+            "code_challenge": "x" * 43, "code_challenge_method": "S256", "aud": iss}  # fmt: skip
+    other = alice.story.http.post(f"{alice.gateway}/par", data=form).json()
+    assert other["error"] == "invalid_scope" and "did not register" in other["error_description"]
+    assert other["error_description"].endswith(": patient/Coverage.read")
 
 
 @pytest.mark.parametrize("place", ["/data/meadow-health", "/data/meadow-health/fhir", "/data/city-energy/espi/1_1"])

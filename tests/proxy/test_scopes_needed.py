@@ -89,6 +89,13 @@ def test_who_came_with_scopes_is_told_which_the_data_needs(known: Bank) -> None:
     assert (elsewhere.status, said(elsewhere)["scope"]) == (403, "bank:balances")
 
 
+def test_beside_what_the_data_needs_stands_what_the_app_has_for_the_same_purpose(known: Bank) -> None:
+    declares(known, OWN)
+    held = plain(known, "openid accounts/*.rs energy:usage")
+    found = said(known.reads(accounts(known), token=held))
+    assert found["scope"] == "accounts/*.rs bank:balances", "asked for alone it would take the place of the other"
+
+
 def test_who_came_with_details_is_told_the_term_and_no_scope(known: Bank) -> None:
     for token in (known.token, plain(known, "data_access"), plain(known, "data_access openid")):
         found = known.reads(accounts(known), token=token)
