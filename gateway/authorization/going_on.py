@@ -303,6 +303,7 @@ def _link(
     return ctx.page(
         "authorization/link.html",
         app_name=view(app).name[language],
+        unchecked=not view(app).verified,
         purpose=catalogue.purposes[ask.purpose].title[language],
         organisations=[(name, known[name].name[language], data[name]) for name in unlinked],
         next=quote(resume, safe=""),

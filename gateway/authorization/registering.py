@@ -139,7 +139,8 @@ def _bearer(ctx: Context) -> str:
 
 def _challenged() -> Refused:
     said = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-    return Refused("invalid_token", "The token is unknown, used up, or of another app.", status=401, headers=said)
+    told = "It takes a token, as Authorization: Bearer, which is missing, unknown, used up, or of another app."
+    return Refused("invalid_token", told, status=401, headers=said)
 
 
 def _invited(ctx: Context) -> tuple[tuple[str, ...], str | None]:

@@ -63,7 +63,8 @@ DESCRIPTIONS = {
     "invalid_token": "The access token is unknown, expired, ended, not for here, or not of this caller.",
     "insufficient_scope": "The access token lacks a scope.",
     "invalid_request_object": "The signed request is not good.",
-    "invalid_target": "Supported: organisations, by their addresses in authorization_details; with openid, /userinfo.",
+    "invalid_target": "A resource is the address of an organisation that is asked for, as protected_resources of the "
+    "metadata lists them; with openid also /userinfo.",
     "use_dpop_nonce": "Put the nonce of the DPoP-Nonce header into the proof.",
     "unsupported_grant_type": "The metadata of this server lists the grants that it supports.",
     "unsupported_response_type": "Supported: code.",

@@ -35,6 +35,7 @@ def facts(catalogue: Catalogue, settings: Settings, showing: Showing, language: 
         "running_until": showing.running["valid"]["until"] if showing.running else None,
         "replaces": showing.replaces,
         "amends": _amends(showing, catalogue, language),
+        "gone": _gone(showing, catalogue, language),
         "app": app_facts(app, language, now, settings.zone),
         "purpose": {
             "code": purpose.code,
@@ -70,30 +71,40 @@ def _device(showing: Showing) -> dict[str, bool]:
 
 
 def _amends(showing: Showing, catalogue: Catalogue, language: str) -> dict[str, Any] | None:
-    """What becomes of the running sharing that the app asks to change: what stays, or what is shared no longer."""
+    """What becomes of the running sharing that the app asks to change; of a merge, what stays of it."""
     found = showing.amendment
     if found is None:
         return None
-
-    def told(item: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
-        known = catalogue.of(showing.directory.get(item["organisation"]), item["dataset"])
-        facts = dataset_facts(known, item["dataset"], fields, language)
-        details = [field["label"] for field in facts["fields"] if not field["structural"]]
-        return {"organisation": item["organisation_name"][language], "label": facts["label"], "details": details}
-
-    asked = {(item.organisation, item.dataset): item.fields for item in showing.ask.items}
-    gone = []
-    for key, item in found.granted.items():
-        lost = [name for name in item["fields"] if name not in asked.get(key, ())]
-        if lost and not found.merges:
-            gone.append({**told(item, lost), "whole": key not in asked})
+    stays = found.granted.values() if found.merges else ()
     return {
         "merges": found.merges,
         "nothing_new": not showing.ask.items,
         "paused": found.target.state == "paused",
-        "stays": [told(item, item["fields"]) for item in found.granted.values()] if found.merges else [],
-        "gone": gone,
+        "stays": [_had(item, item["fields"], showing, catalogue, language) for item in stays],
     }
+
+
+def _gone(showing: Showing, catalogue: Catalogue, language: str) -> list[dict[str, Any]]:
+    """What the running sharing that this one would replace gives, and this one would not. `whole`: nothing of it."""
+    asked = {(item.organisation, item.dataset): item.fields for item in showing.ask.items}
+    gone = []
+    for item in granted_items(showing.running) if showing.running else ():
+        key = item["organisation"], item["dataset"]
+        lost = [name for name in item["fields"] if name not in asked.get(key, ())]
+        had = _had(item, lost, showing, catalogue, language)
+        if key not in asked or had["details"]:
+            gone.append({**had, "whole": key not in asked})
+    return gone
+
+
+def _had(
+    item: Mapping[str, Any], fields: Sequence[str], showing: Showing, catalogue: Catalogue, language: str
+) -> dict[str, Any]:
+    """These fields of an item of a running sharing, in words."""
+    known = catalogue.of(showing.directory.get(item["organisation"]), item["dataset"])
+    facts = dataset_facts(known, item["dataset"], fields, language)
+    details = [field["label"] for field in facts["fields"] if not field["structural"]]
+    return {"organisation": item["organisation_name"][language], "label": facts["label"], "details": details}
 
 
 def _named(problem: Problem, organisations: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -258,6 +258,14 @@ def unlink(world, person, organisation):
         raw(session).execute("DELETE FROM link WHERE person_id = ? AND organisation_id = ?", (person, organisation))
 
 
+@pytest.mark.parametrize("verified", [True, False])
+def test_before_anything_is_linked_for_an_app_she_reads_that_nobody_has_checked_it(world, verified):
+    world.register("meter", verified=verified)
+    unlink(world, "alice", "city-energy")
+    text = world.browser("alice").get(world.pushed()).text
+    assert "Link your account first" in text and ("We have not checked who runs" in text) is not verified
+
+
 def test_an_organisation_not_linked_yet_is_linked_first_and_refusing_needs_no_link(world):
     unlink(world, "alice", "city-energy")
     browser, address = world.browser("alice"), world.pushed()

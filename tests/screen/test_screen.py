@@ -18,6 +18,7 @@ from tests.worlds.consent import (
     World,
     an_app,
     authorize,
+    energy_details,
     words,
 )
 from tests.worlds.consent import energy_details as energy
@@ -374,6 +375,25 @@ def test_a_running_sharing_is_told_and_only_what_is_new_is_marked(world: World, 
     tags = [words(item.xpath(".//*[@class='tags']")[0]) for item in page.main.xpath(".//li[@class='item']")]
     assert tags == ["Required", "New Optional", "Optional"]
     assert page.main.xpath(".//input[@checked]/@name") == ["item:city-energy:energy.point", "duration"]
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", "If you allow, this is no longer shared: Usage point (City Energy)"),
+        ("fr", "Si vous autorisez, ceci n’est plus partagé : Point de livraison (Énergie de la Ville)"),
+    ],
+)
+def test_what_is_not_asked_for_again_is_told_to_be_shared_no_longer(
+    world: World, alice: Visitor, language: str, told: str
+) -> None:
+    alice.allows(world.asks(alice), **{"item:city-energy:energy.point": "yes"})
+    alice.language = language
+    less = alice.sees(world.asks(alice, details=energy_details(datatypes=["energy.electricity.usage"])))
+    note = words(less.main.xpath(".//div[@role='note']")[0]).replace("\xa0", " ")
+    assert note == told
+    same = alice.sees(world.asks(alice))
+    assert "no longer shared" not in same.text and "n’est plus partagé" not in same.text
 
 
 def test_an_organisation_without_an_account_of_hers_is_told(world: World, alice: Visitor) -> None:
