@@ -84,11 +84,11 @@ def spellings(names: Iterable[str], every: Iterable[Mapping[str, Scope]]) -> set
 def _scope(row: FileTable) -> Scope:
     row.only("id", "also", "purpose", "valid_for", "retention", "data")
     name, also = row.text("id"), row.texts("also")
-    for key, each in (("id", name), *(("also", one) for one in also)):
-        if each and not _NAME.fullmatch(each):
+    for key, called in (("id", name), *(("also", one) for one in also)):
+        if called and not _NAME.fullmatch(called):
             row.wrong(key, "write it as apps send it in scope: visible ASCII without quotes or backslash")
-        if each in TAKEN:
-            row.wrong(key, f"{each} means something else in every gateway: take another name")
+        if called in TAKEN:
+            row.wrong(key, f"{called} means something else in every gateway: take another name")
     data = []
     for each in row.entries("data"):
         each.only("organisation", "dataset", "fields", "history", "future", "frequency", "necessity")
