@@ -14,7 +14,7 @@ from typing import Any
 from gateway.apps import addresses, agreed, certificates, logos, profiles
 from gateway.apps.agreed import CALLED
 from gateway.apps.profiles import AUTH_METHODS, PROFILES
-from gateway.apps.registration import scopes_of
+from gateway.apps.registration import ID_LENGTH, scopes_of
 from gateway.catalogue import Catalogue
 from gateway.consent.facts import OrganisationFacts
 from gateway.errors import DeclarationError, Fault
@@ -138,7 +138,7 @@ FORM = Form(
         "id": checks.matches(
             r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", "write 1 to 64 of a-z, 0-9 and -, as in watt-coach"
         ),
-        "client": checks.matches(r"[!-~]{1,255}", "write the client_id of an app of this gateway"),
+        "client": checks.matches(rf"[!-~]{{1,{ID_LENGTH}}}", "write the client_id of an app of this gateway"),
         "text": checks.text,
         "names": checks.words(NAME_LENGTH),
         "reasons": checks.words(REASON_LENGTH),

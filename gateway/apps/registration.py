@@ -15,6 +15,7 @@ from gateway.apps.tables import App
 from gateway.ground.store import Row
 
 GRANTS = ("authorization_code", "refresh_token")  # of an app that does not say
+ID_LENGTH = 255  # characters of a client_id at most
 REMEMBERED = 2048  # registrations at most, of some kilobytes
 # All that a registration follows from.
 _COLUMNS = ("client_id", "status", "auth_method", "secret_sha256")

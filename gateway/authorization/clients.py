@@ -81,14 +81,19 @@ def authenticate(session: Session, presented: Presented, public_url: str, now: d
 
 def find(session: Session, client_id: str) -> App | None:
     """The app of this client_id. None: there is none, or none any more."""
-    row = session.get(App, client_id) if is_text(client_id) else None
+    row = session.get(App, client_id) if _may_be_one(client_id) else None
     return row if row and row.status != "deleted" else None
 
 
 def registered(row: Row, client_id: str) -> Registration | None:
     """The same, as it is registered."""
-    client = registration.found(row, client_id) if is_text(client_id) else None
+    client = registration.found(row, client_id) if _may_be_one(client_id) else None
     return client if client and client.status != "deleted" else None
+
+
+def _may_be_one(client_id: str) -> bool:
+    """Whether it is worth to be looked for: what anybody may send is remembered where it is."""
+    return len(client_id) <= registration.ID_LENGTH and is_text(client_id)
 
 
 def guesses(client: Registration | None, network: str) -> str:

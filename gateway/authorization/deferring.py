@@ -56,10 +56,21 @@ def defer_surer(call: EndpointCall) -> None:
     if granted is None or _is_met(granted.family, musts, max_age, call.ctx.now.timestamp()):
         return
     if not _is_willing(call):
-        raise Refused("unmet_authentication_requirements", "Ask her with completion_mode=deferred, or at /authorize.")
+        raise _unmet()
     if call.client.public:
         raise Refused("unauthorized_client", "A public client asks for it at the authorization endpoint.")
     _put(call, granted, _once_more(call, granted))
+
+
+def check_sign_in(call: EndpointCall, family: TokenFamily) -> None:
+    """Of a refresh token that was spent before and is good for a moment still (families.py), which `defer_surer` leaves
+    to the grant: nor is it answered with a sign-in that is not enough. Raises Refused."""
+    if not _is_met(family, *_sign_in_asked(call), call.ctx.now.timestamp()):
+        raise _unmet()
+
+
+def _unmet() -> Refused:
+    return Refused("unmet_authentication_requirements", "Ask her with completion_mode=deferred, or at /authorize.")
 
 
 def _sign_in_asked(call: EndpointCall) -> tuple[str, int | None]:

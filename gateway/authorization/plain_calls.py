@@ -23,7 +23,7 @@ from gateway.apps.registration import Registration
 from gateway.authorization import client_tokens, clients, telling
 from gateway.authorization.binding import UNBOUND
 from gateway.authorization.endpoints import INTROSPECT, TOKEN
-from gateway.authorization.rules import Refused
+from gateway.authorization.rules import FAILURES_A_MINUTE, Refused
 from gateway.consent.running import Running
 from gateway.errors import GatewayError
 from gateway.ground.http.client_certificates import SCOPE
@@ -76,6 +76,7 @@ class PlainCalls:
         self._said: dict[bytes, tuple[Running, bytes]] = {}  # by the token's digest
         self._proved: dict[bytes, Registration] = {}  # whose secret stands in the header of this digest
         self._guessing: dict[str, int] = {}  # wrong guesses that a door has not counted yet
+        self._guessed = _Guessed()
         same = {**answers.DATA_HEADERS, "Pragma": "no-cache", **answers.transport(house.settings)}
         self._headers = [_TYPE, *((name.lower().encode(), value.encode()) for name, value in same.items())]
 
@@ -117,6 +118,7 @@ class PlainCalls:
             await self._doors(scope, again, send)
             return
         key = call.guessed
+        self._guessed.count(key, int(call.now.timestamp()) // 60)
         self._guessing[key] = self._guessing.get(key, 0) + 1
         try:
             await self._doors(scope, again, send)
@@ -152,7 +154,8 @@ class PlainCalls:
         if client is None or not client.active or call.form.get("client_id", client.client_id) != client.client_id:
             return None
         key = clients.guesses(client, call.network)
-        used_up = clients.used_up(rows.one, key, int(call.now.timestamp()) // 60)
+        minute = int(call.now.timestamp()) // 60
+        used_up = clients.used_up(rows.one, key, minute) or self._guessed.used_up(key, minute)
         return None if used_up or key in self._guessing else client
 
     def _proved_before(self, call: PlainCall, rows: Committed) -> Registration | None:
@@ -179,6 +182,7 @@ class PlainCalls:
     def _answer(self, call: PlainCall, rows: Committed) -> bytes | None:
         try:
             self._house.log.require_whole()
+            rows.require_whole()
             client = self._client(call, rows)
             if client is None:
                 return None
@@ -226,6 +230,29 @@ class PlainCalls:
     def _verified(self, text: str, digest: bytes, now: float) -> "tuple[_Token, int]":
         claims, own = access.read_either(text, self._house.keys, self._issuer, now, waits=False)
         return _Token(claims, own, digest), claims["exp"]
+
+
+class _Guessed:
+    """Wrong guesses of this minute that came here. The doors count them, too, for all processes; but a door that cannot
+    write cannot count."""
+
+    def __init__(self) -> None:
+        self._minute = 0
+        self._counts: dict[str, int] = {}
+
+    def count(self, key: str, minute: int) -> None:
+        counts = self._in(minute)
+        if key in counts or len(counts) < HELD:
+            counts[key] = counts.get(key, 0) + 1
+
+    def used_up(self, key: str, minute: int) -> bool:
+        counts = self._in(minute)
+        return counts.get(key, 0) >= FAILURES_A_MINUTE or len(counts) >= HELD
+
+    def _in(self, minute: int) -> dict[str, int]:
+        if minute != self._minute:
+            self._minute, self._counts = minute, {}
+        return self._counts
 
 
 @dataclass(frozen=True, slots=True)

@@ -285,6 +285,7 @@ class RefreshGrant(RefreshTokenGrant):
         successor = families.rotate(ctx.session, ctx.house, granted, refresh_token.row, fresh(), ctx.now)
         if successor is None:
             raise InvalidGrantError()
+        deferring.check_sign_in(call, family)
         return Given(granted, carried, successor)
 
     def revoke_old_credential(self, refresh_token: Refresh) -> None:

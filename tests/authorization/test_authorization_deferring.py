@@ -366,6 +366,15 @@ def test_a_spent_refresh_token_ends_all_whatever_it_asks_for(world, asked):
     assert error(world.refresh(new, "meter")) == "invalid_grant"
 
 
+@pytest.mark.parametrize("asked", [{"acr_values": TWO}, {"max_age": "1"}])
+def test_nor_does_one_within_its_grace_give_the_old_sign_in(world, asked):
+    tokens = world.tokens("meter")
+    assert world.refresh(tokens["refresh_token"]).status_code == 200, "it is spent now, and the answer was lost"
+    world.clock.passes(seconds=5)
+    assert error(world.refresh(tokens["refresh_token"], **asked)) == "unmet_authentication_requirements"
+    assert world.refresh(tokens["refresh_token"], acr_values=ONE, max_age="600").status_code == 200, "it lives on"
+
+
 def test_mallory_cannot_confirm_for_alice(agent):
     told = deferred(agent, agent.tokens("agent"), **SURER)
     assert agent.browser("mallory", ("pwd", "otp")).get(f"/requests/{consents(agent)[-1]}").status_code == 404

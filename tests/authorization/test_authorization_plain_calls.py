@@ -3,7 +3,9 @@ answer of before."""
 
 import asyncio
 import base64
+import contextlib
 import json
+import shutil
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +19,7 @@ from gateway.consent import deciding
 from gateway.consent.actors import Actor
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
+from gateway.errors import Unavailable
 from tests.callers import TestClient
 from tests.tokens import claims
 
@@ -254,6 +257,28 @@ def test_what_an_ended_key_has_signed_is_over(world):
         ring.take(before, world.clock.now.timestamp())
 
 
+def test_nothing_is_told_from_a_database_that_was_replaced(world):
+    token, store = own(world), world.house.store
+    store.claim()
+    assert is_active(world, token)
+    copy = store.path.with_suffix(".copy")
+    shutil.copy(store.path, copy)
+    copy.replace(store.path)
+    for path, form in (("/token", ITSELF), ("/introspect", {"token": token})):
+        answer = asked(world, path, form)
+        assert (answer.status_code, was_plain(answer)) == (503, False)
+
+
+def test_names_that_no_app_has_are_not_remembered(world):
+    world.plain_calls._rows.close()
+    world.plain_calls._rows = rows = world.house.store.committed()
+    client = TestClient(world.app, base_url=ISSUER)
+    for number in range(3):
+        form = {**ITSELF, "client_id": f"{number}" * 10_000, "client_secret": "x"}
+        assert client.post("/token", data=form).status_code == 401
+    assert not any(isinstance(value, str) and len(value) > 255 for _, values in rows._held for value in values)
+
+
 # ---- guesses at a secret
 
 
@@ -268,6 +293,28 @@ def test_wrong_secrets_are_counted_and_the_right_one_waits_with_them(world):
     assert tried(right) == tried("wrong") == 429
     world.clock.passes(minutes=1)
     assert tried(right) == 200
+
+
+def test_guesses_that_no_door_can_count_are_as_few(world, monkeypatch):
+    """The disk is full: every refusal is the fault of the gateway, and so the right secret must not stand out."""
+    right = world.secrets["ledger"]
+
+    @contextlib.contextmanager
+    def full():
+        raise Unavailable("database: disk full")
+        yield
+
+    monkeypatch.setattr(world.house.store, "write", full)
+    world.secrets["ledger"] = "wrong"
+    for _ in range(2):
+        tried = [asked(world, "/token", ITSELF).status_code for _ in range(rules.FAILURES_A_MINUTE)]
+        assert tried == [503] * rules.FAILURES_A_MINUTE
+        world.clock.passes(minutes=1)
+    assert [asked(world, "/token", ITSELF).status_code for _ in range(rules.FAILURES_A_MINUTE)] == tried
+    world.secrets["ledger"] = right
+    assert asked(world, "/token", ITSELF).status_code == 503
+    world.clock.passes(minutes=1)
+    assert asked(world, "/token", ITSELF).status_code == 200, "a token of its own needs no disk"
 
 
 def test_of_many_guesses_at_once_no_more_learn_whether_they_were_right(world):

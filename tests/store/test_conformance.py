@@ -392,6 +392,21 @@ def test_a_row_waits_for_whom_it_refers_to(store: Store) -> None:
         assert session.get(SignIn, "1") is None and found(session, Person, "id = ?", ("alice",)) == []
 
 
+def test_what_is_changed_makes_room_for_what_is_added(store: Store) -> None:
+    with store.write() as session:
+        session.add(person("alice"))
+    with store.write() as session:
+        session.get_one(Person, "alice").email = "another@example.org"
+        session.add(Person(id="alix", email="alice@example.org", name="Alix", created_at=NOW))
+    with store.read() as session:
+        assert [one.id for one in found(session, Person, "email = ?", ("alice@example.org",))] == ["alix"]
+
+
+def test_an_instant_without_a_zone_is_refused(store: Store) -> None:
+    with pytest.raises(ValueError, match="without a zone"), store.write() as session:
+        session.add(Person(id="alice", email="alice@example.org", name="Alice", created_at=NOW.replace(tzinfo=None)))
+
+
 def test_a_row_that_the_database_numbers_is_added(store: Store) -> None:
     with store.write() as session:
         session.add(row := Try(key="a", at=NOW, until=NOW))

@@ -38,6 +38,9 @@ Row = Callable[[str, tuple[Any, ...]], tuple[Any, ...] | None]
 class Committed(Protocol):
     """Single rows as they are committed at the moment of each call."""
 
+    def require_whole(self) -> None:
+        """Raises Unavailable: the database was removed or replaced, and what is read here is not in it any more."""
+
     def one(self, statement: str, values: tuple[Any, ...], /) -> tuple[Any, ...] | None: ...
     def close(self) -> None: ...
 

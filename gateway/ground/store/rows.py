@@ -80,10 +80,11 @@ class RowSession(Session):
             super()._flush(objects)
             return
         connection = raw(self)
-        for state in _in_order(added):
-            _insert(connection, _of(state.class_), state.dict)
-        for state in _in_order(changed):
-            _update(connection, _of(state.class_), state)
+        for state in _in_order((*changed, *added)):
+            if state.key is None:
+                _insert(connection, _of(state.class_), state.dict)
+            else:
+                _update(connection, _of(state.class_), state)
         self._register_persistent({*added, *changed})
 
 
@@ -98,9 +99,15 @@ class Conversion:
     write: _Read
 
 
+def _instant_stored(at: datetime) -> str:
+    if at.tzinfo is None:
+        raise ValueError("an instant without a zone may be any of a whole day")
+    return stored(at)
+
+
 _KINDS: tuple[tuple[type, Conversion], ...] = (
     (Boolean, Conversion(bool, bool)),
-    (DateTime, Conversion(instant, stored)),
+    (DateTime, Conversion(instant, _instant_stored)),
     (Date, Conversion(date.fromisoformat, date.isoformat)),
     (JSON, Conversion(json.loads, json.dumps)),
 )
@@ -206,11 +213,12 @@ def _moves(state: InstanceState[Any]) -> bool:
 
 
 def _in_order(states: Iterable[InstanceState[Any]]) -> Iterator[InstanceState[Any]]:
-    """Each table after those its foreign keys refer to; of one table, in the order in which they were added."""
+    """Each table after those its foreign keys refer to; of one table what is changed, which may make room for what is
+    added, and then that in the order in which it was."""
     ranked = list(states)
     if len(ranked) > 1:
         ranks = _ranks(len(SQLModel.metadata.tables))
-        ranked.sort(key=lambda state: (ranks[_of(state.class_).name], state.key or ()))
+        ranked.sort(key=lambda state: (ranks[_of(state.class_).name], state.key is None, state.key or ()))
     yield from ranked
 
 

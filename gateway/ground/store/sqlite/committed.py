@@ -32,13 +32,18 @@ class Version:
 
 
 class CommittedRows:
-    """By bare SELECTs of one row. What uses it writes nothing on this connection."""
+    """By bare SELECTs of one row. What uses it writes nothing on this connection. `refuse_lost`: raises Unavailable
+    where the file is not the one any more that was opened."""
 
-    def __init__(self, connection: Connection, commits: Callable[[], bytes]) -> None:
+    def __init__(self, connection: Connection, commits: Callable[[], bytes], refuse_lost: Callable[[], None]) -> None:
+        self._refuse_lost = refuse_lost
         self._connection = connection
         self._version = Version(connection, commits)
         self._of = -1
         self._held: dict[tuple[str, Sequence[Any]], tuple[Any, ...] | None] = {}
+
+    def require_whole(self) -> None:
+        self._refuse_lost()
 
     def one(self, statement: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """The row as it is in the database now; None: there is none. Raises the driver's faults."""

@@ -142,7 +142,7 @@ class SqliteStore(Store):
         return memoryview(mmap.mmap(index.fileno(), INDEX_HEADER, prot=mmap.PROT_READ)).tobytes
 
     def committed(self) -> Committed:
-        return CommittedRows(self.connect(), self.commits())
+        return CommittedRows(self.connect(), self.commits(), self._refuse_lost)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
