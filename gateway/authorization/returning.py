@@ -64,7 +64,8 @@ def on_to_app(
 ) -> Response:
     """The page that goes on to the app: by itself, and by a link that names where it leads. To an app that registered
     itself by the link alone, as long as nobody has signed in: else a link to us would lead anywhere (RFC 9700
-    §4.11.2). An app that polls has no page to go to: it asks by itself."""
+    §4.11.2, which excepts silent requests: `prompt=none` is answered at once). An app that polls has no page to go to:
+    it asks by itself."""
     if not to.uri:
         name = view(app).name[ctx.language]
         page = "device_done" if to.device else "asked_done"
