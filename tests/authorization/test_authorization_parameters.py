@@ -132,5 +132,5 @@ def test_every_check_of_the_table_is_asked_and_the_first_fault_in_its_order_is_t
     for name in wrong:
         told.append(world.push(**wrong).json()["error_description"])
         wrong = {**wrong, name: world.request().get(name)}
-    assert [words.split()[0] for words in told] == ["redirect_uri", "state", "Supported:", "A"]
+    assert [words.split()[0] for words in told] == ["redirect_uri", "state", "Supported:", "The"]
     assert world.push(**wrong).status_code == 201
