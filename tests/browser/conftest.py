@@ -13,6 +13,7 @@ from browser_world import LANGUAGE, Window
 from playwright.sync_api import Browser
 
 from gateway.cli.demo_setup import Demo
+from tests.worlds.chromium import WAIT_MS
 from tests.worlds.demo import Resident, newcomer, world
 
 __all__ = ["world"]
@@ -47,7 +48,7 @@ def opens(chromium: Browser, world: Demo) -> Iterator[Opens]:
             viewport={"width": width, "height": height},
             **more,
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(WAIT_MS)
         if who:
             context.add_cookies(who.cookies())
         if lang != "en":  # chosen by the switch: the account itself was opened in English

@@ -8,6 +8,7 @@ from browser_world import AXE, FIND, TAGS, Window
 from playwright.sync_api import Browser, BrowserContext
 
 from gateway.cli.demo_setup import PASSWORD, Demo
+from tests.worlds.chromium import WAIT_MS
 from tests.worlds.demo import CUSTOMERS, Resident
 
 
@@ -16,7 +17,7 @@ def visiting(request: pytest.FixtureRequest, chromium: Browser, alice: Resident)
     """Alice's browser, in which axe may run whatever the pages' policy."""
     locale = {"en": "en-GB", "fr": "fr-FR"}[request.param]
     context = chromium.new_context(locale=locale, bypass_csp=True, viewport={"width": 320, "height": 740})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(WAIT_MS)
     context.add_cookies(alice.cookies())
     yield context
     context.close()

@@ -9,6 +9,7 @@ from browser_world import Window
 from playwright.sync_api import Browser, Page
 
 from gateway.cli.demo_setup import PASSWORD, Demo
+from tests.worlds.chromium import WAIT_MS
 from tests.worlds.demo import CUSTOMERS, Resident
 
 FORGED = "0" * 43
@@ -21,7 +22,7 @@ def stranger(chromium: Browser, world: Demo) -> Iterator[Callable[[str], Window]
 
     def arrives(locale: str) -> Window:
         context = chromium.new_context(locale=locale)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(WAIT_MS)
         windows.append(Window(context, world))
         return windows[-1]
 

@@ -12,7 +12,7 @@ from browser_world import AXE, FIND, LANGUAGE, TAGS
 from playwright.sync_api import Browser, Page
 
 from gateway.cli.demo_setup import Demo
-from tests.worlds.chromium import searched
+from tests.worlds.chromium import WAIT_MS, searched
 from tests.worlds.demo import CUSTOMERS, Resident, newcomer
 
 # what axe-core is blind to, measured in the page itself: scripts that return a list of faults as sentences
@@ -199,7 +199,7 @@ def bare(chromium: Browser, world: Demo, lang: str) -> Iterator[Callable[[Reside
         context = chromium.new_context(
             bypass_csp=True, reduced_motion="reduce", locale={"en": "en-GB", "fr": "fr-FR"}[lang]
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(WAIT_MS)
         address = world.url("gateway").replace("http:", "https:")
         context.add_cookies([{"name": LANGUAGE, "value": lang, "url": address, "secure": True}])
         if who:

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Error, sync_playwright
 from tests.torture import TORTURE
 
 PROGRAM = shutil.which("chromium")
+WAIT_MS = 30_000  # for what is to come at most: a busy machine is no fault
 _QUIET = [
     "--disable-gpu",
     "--disable-quic",
