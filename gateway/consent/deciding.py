@@ -5,7 +5,7 @@ person whose consent it is: what it reads before, nobody else changes until the 
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -205,7 +205,7 @@ def keep_only(
     store(session, consent, agreed, now)
     events.change(session, consent, Act.NARROWED, actor, now)
     ends(raw(session))
-    gone = {_key(item) for item in before} - {_key(item) for item in after}
+    gone = {terms.key(item) for item in before} - {terms.key(item) for item in after}
     held = {(item["organisation"], ref) for item in before for ref in item["accounts"]}
     said = {
         "removed": sorted(dataset for _, dataset in gone),
@@ -214,10 +214,6 @@ def keep_only(
     told = {name: found for name, found in said.items() if found}
     log.record(session, entry("consent_narrowed", about(consent), agreed, actor, now, **told))
     return True
-
-
-def _key(item: Mapping[str, Any]) -> tuple[str, str]:
-    return item["organisation"], item["dataset"]
 
 
 def current(session: Session, consent: Consent) -> dict[str, Any] | None:

@@ -163,6 +163,11 @@ def _item(item: AskItem, agreement: Agreement, catalogue: Catalogue, purpose: Pu
     }
 
 
+def key(item: Mapping[str, Any]) -> tuple[str, str]:
+    """The organisation and the type of data of an item."""
+    return item["organisation"], item["dataset"]
+
+
 def granted_items(terms: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [item for item in terms["items"] if item["granted"]]
 
@@ -185,7 +190,7 @@ def narrowed(
     items = []
     for item in terms["items"]:
         accounts = [ref for ref in item["accounts"] if (item["organisation"], ref) not in without]
-        stays = (item["organisation"], item["dataset"]) in keep and (accounts or not item["accounts"])
+        stays = key(item) in keep and (accounts or not item["accounts"])
         less = {"accounts": accounts} if stays else {"granted": False, "accounts": [], "fields": []}
         items.append({**item, **less} if item["granted"] else item)
     return {**terms, "items": items}

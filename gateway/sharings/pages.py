@@ -190,8 +190,8 @@ def _accounts(ctx: Context, sharing: Sharing, organisation: str, labels: dict[st
         return []
     place, catalogue = sharing.directory.get(organisation), ctx.house.catalogue
     here = [item for item in granted_items(sharing.terms) if item["organisation"] == organisation]
-    known = {item["dataset"]: catalogue.of(place, item["dataset"]) for item in here}
-    parted = [item for item in here if not getattr(known[item["dataset"]], "whole", False)]
+    known = [(item, catalogue.of(place, item["dataset"])) for item in here]
+    parted = [item for item, dataset in known if dataset is None or not dataset.whole]
     refs = list(dict.fromkeys(ref for item in parted for ref in item["accounts"]))
     if len(refs) < 2:
         return []
@@ -217,13 +217,17 @@ def _items(sharing: Sharing) -> list[dict[str, Any]]:
 
 
 def _changed(ctx: Context, sharing: Sharing) -> dict[str, Any]:
-    """What the app was when she agreed, if it has changed since and the sharing runs; {}: it has not. `waits`: it gets
-    no more tokens until she has agreed again."""
+    """What the app was when she agreed, if it has changed since and the sharing runs; {}: it has not. `called`: by its
+    name or its company. `waits`: it gets no more tokens until she has agreed again."""
     then = sharing.terms["app"] if sharing.terms and sharing.running else None
     if then is None or then["metadata_sha256"] == sharing.app.metadata_sha256:
         return {}
-    waits = ctx.house.settings.changed_apps == "ask"
-    return {"name": said(then["name"], ctx.language), "legal_entity": then["legal_entity"], "waits": waits}
+    return {
+        "name": said(then["name"], ctx.language),
+        "legal_entity": then["legal_entity"],
+        "called": (then["name"], then["legal_entity"]) != (dict(sharing.app.name), sharing.app.legal_entity),
+        "waits": ctx.house.settings.changed_apps == "ask",
+    }
 
 
 def _disconnected(entries: tuple[log_reading.Entry, ...]) -> datetime | None:

@@ -111,9 +111,9 @@ def test_what_has_ended_stays_with_its_reason(world: World, alice: Visitor, seve
 @pytest.mark.parametrize(
     ("language", "word", "told"),
     [
-        ("en", "go_on", "then it was Watt Coach (Watt Coach SAS). What it may read has not changed."),
-        ("fr", "go_on", "c’était alors Watt Coach (Watt Coach SAS). Ce qu’elle peut lire n’a pas changé."),
-        ("en", "ask", "then it was Watt Coach (Watt Coach SAS). It gets no new access until it has asked you again."),
+        ("en", "go_on", "It was then: Watt Coach (Watt Coach SAS). What it may read has not changed."),
+        ("fr", "go_on", "C’était alors : Watt Coach (Watt Coach SAS). Ce qu’elle peut lire n’a pas changé."),
+        ("en", "ask", "It was then: Watt Coach (Watt Coach SAS). It gets no new access until it has asked you again."),
         ("fr", "ask", "Elle n’obtient plus d’accès tant qu’elle ne vous a pas redemandé votre accord."),
     ],
 )
@@ -128,6 +128,9 @@ def test_T33_an_app_that_has_changed_since_is_shown_as_such(
     world.rooms.apps["watt-coach"] = replace(WATT_COACH, legal_entity="Somebody else SAS", metadata_sha256="other")
     (found,) = alice.gets(f"/sharings/{consent}").main.xpath(notice)
     assert told in words(found).replace("\xa0", " ")
+    world.rooms.apps["watt-coach"] = replace(WATT_COACH, metadata_sha256="other")
+    (found,) = alice.gets(f"/sharings/{consent}").main.xpath(notice)
+    assert "Watt Coach SAS" not in words(found), "its name and company are the same"
     alice.does(consent, "stop")
     assert not alice.gets(f"/sharings/{consent}").main.xpath(notice), "of what has ended it says nothing"
 
